@@ -1,0 +1,38 @@
+"""Providers, their models and the rungs of a ladder. The rule: what a provider can do is data, decided before a call."""
+
+from typing import Literal
+
+import msgspec
+
+ProviderKind = Literal["openai", "openai_compatible"]
+AbortBilling = Literal["free", "partial", "full"]
+"""What a provider bills for a call that was abandoned: nothing, what it had generated, or the whole answer."""
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """One configured provider of one organisation. Its secret lives in the vault, never here.
+
+    `models` None: not known, any id is passed on. `price_as`: whose price list holds. `position`: the operator's order.
+    """
+
+    provider_id: str
+    organisation_id: str
+    name: str
+    kind: ProviderKind
+    base_url: str
+    tiers: tuple[str, ...] = ()
+    models: tuple[str, ...] | None = None
+    price_as: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    stream_options: bool = True
+    abort_billing: AbortBilling = "partial"
+    position: int = 0
+    created_unix_s: int = 0
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """One step of a ladder: who is asked for what. `tier` None: no service tier is sent to this provider."""
+
+    provider: str
+    model: str
+    tier: str | None

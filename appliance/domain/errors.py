@@ -1,0 +1,142 @@
+"""Every way a request can fail, whose fault it is and what to do. The rule: a fault has a stable, documented code.
+
+`FAULTS` is the one table; a `Fault` is raised or kept as a value, and `wire/faults.py` writes it in the caller's
+dialect. Messages never contain content, secrets or a provider's words.
+"""
+
+from typing import Literal
+
+import msgspec
+
+FaultClass = Literal[
+    "validation", "authentication", "permission", "not_found", "capability", "limit", "upstream", "internal", "canceled"
+]
+Origin = Literal["startline", "provider"]
+
+
+class FaultKind(msgspec.Struct, frozen=True):
+    """One row of the table: code, class, HTTP status, whether the same request may succeed later, and the remedy."""
+
+    code: str
+    klass: FaultClass
+    status: int
+    retryable: bool
+    remedy: str
+
+
+def _kinds(*kinds: FaultKind) -> dict[str, FaultKind]:
+    return {kind.code: kind for kind in kinds}
+
+
+FAULTS: dict[str, FaultKind] = _kinds(
+    # the caller's
+    FaultKind("bad_request", "validation", 400, False, "Mend the request as the message says."),
+    FaultKind("bad_framing", "validation", 400, False, "Send well-formed HTTP/1.1."),
+    FaultKind("bad_json", "validation", 400, False, "Send a JSON object encoded in UTF-8."),
+    FaultKind("missing_model", "validation", 400, False, "Name a model; GET /v1/models lists them."),
+    FaultKind("invalid_start_within", "validation", 400, False, "Use default, priority, auto, flex or e.g. 30s."),
+    FaultKind("service_tier_not_allowed", "validation", 400, False, "Send start_within or service_tier, not both."),
+    FaultKind("flex_unsupported", "capability", 400, False, "Use a tier word, or a provider that has a cheap tier."),
+    FaultKind("flex_model_not_capable", "capability", 400, False, "Use a tier word, or a model with a flex tier."),
+    FaultKind("tier_not_allowed", "permission", 403, False, "Ask for another tier, or have the key changed."),
+    FaultKind("missing_api_key", "authentication", 401, False, "Send Authorization: Bearer sk-sl-…"),
+    FaultKind("invalid_api_key", "authentication", 401, False, "Check the key; it may be cut short or mistyped."),
+    FaultKind("revoked_api_key", "authentication", 401, False, "Ask the operator for a new key."),
+    FaultKind("expired_api_key", "authentication", 401, False, "Ask the operator for a new key."),
+    FaultKind("wrong_key_kind", "authentication", 401, False, "Inference takes sk-sl- keys, management mk-sl- keys."),
+    FaultKind("address_not_allowed", "permission", 403, False, "Call from an address that the key allows."),
+    FaultKind("model_not_allowed", "permission", 403, False, "Use a model that the key allows."),
+    FaultKind("model_not_found", "not_found", 404, False, "GET /v1/models lists the models there are."),
+    FaultKind("route_not_found", "not_found", 404, False, "See the README for the routes there are."),
+    FaultKind("method_not_allowed", "validation", 405, False, "Use the method that the Allow header names."),
+    FaultKind("request_timeout", "validation", 408, True, "Send the request without pauses."),
+    FaultKind("request_too_large", "limit", 413, False, "Send a smaller body, or raise max_body_bytes."),
+    FaultKind("unsupported_encoding", "validation", 415, False, "Use gzip, deflate, br, zstd or no compression."),
+    FaultKind("expectation_failed", "validation", 417, False, "Send Expect: 100-continue or none."),
+    FaultKind("head_too_large", "limit", 431, False, "Send fewer and shorter headers."),
+    FaultKind("not_implemented", "validation", 501, False, "Use HTTP/1.1 with content-length or chunked."),
+    FaultKind("http_version", "validation", 505, False, "Use HTTP/1.1."),
+    # the provider's
+    FaultKind("no_provider", "upstream", 503, False, "Add one: startline provider add"),
+    FaultKind("provider_key_rejected", "upstream", 403, False, "Store a valid key: startline provider add"),
+    FaultKind("provider_unreachable", "upstream", 502, True, "Check the provider's address and the network."),
+    FaultKind("provider_refused", "upstream", 503, True, "No capacity on this tier; try later or a dearer tier."),
+    FaultKind("provider_rate_limited", "upstream", 429, True, "Wait as retry-after says."),
+    FaultKind("provider_rejected", "upstream", 400, False, "Mend the request as the provider's error says."),
+    FaultKind("provider_error", "upstream", 502, True, "Try again; the provider failed."),
+    FaultKind("provider_garbled", "upstream", 502, True, "Try again; the provider's answer was not understood."),
+    FaultKind("provider_too_slow", "upstream", 504, True, "Try again, or allow more time."),
+    FaultKind("provider_cut_off", "upstream", 502, True, "Try again; the answer ended before it was complete."),
+    # ours
+    FaultKind("all_rungs_failed", "upstream", 502, True, "Try again; every tier that may serve this failed."),
+    FaultKind("store_unavailable", "internal", 503, True, "The operator must look at the disk; see the log."),
+    FaultKind("vault_locked", "internal", 503, False, "The operator must provide the master key."),
+    FaultKind("shutting_down", "internal", 503, True, "Try again in a moment."),
+    FaultKind("too_many_connections", "limit", 503, True, "Use fewer connections, or raise max_connections."),
+    FaultKind("internal_error", "internal", 500, True, "A fault of Startline; its log has the request id."),
+    FaultKind("client_gone", "canceled", 499, False, "The client closed the connection before the answer ended."),
+)
+
+
+class Fault(Exception):
+    """A failure as a value: whose fault it is, its code, and what the caller is told. Compare by identity.
+
+    `body` holds a provider's error body when one came (content: never logged), with its `content_type`;
+    `status` defaults to the table's; `phase` says where an upstream attempt was (connect, send, head, body, stream).
+    """
+
+    origin: Origin = "startline"
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        provider: str | None = None,
+        provider_code: str | None = None,
+        suffix: str = "",
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        phase: str | None = None,
+        body: bytes | None = None,
+        content_type: bytes | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.kind = FAULTS[code]
+        self.code = code + suffix
+        self.message = message or self.kind.remedy
+        self.status = status or self.kind.status
+        self.provider = provider
+        self.provider_code = provider_code
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.phase = phase
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+        super().__init__(self.code)
+
+    @property
+    def klass(self) -> FaultClass:
+        """The class of the table's row."""
+        return self.kind.klass
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.kind.retryable
+
+
+class CallerFault(Fault):
+    """The caller must change something: bad request, unauthenticated, forbidden, unknown model, over a limit."""
+
+
+class UpstreamFault(Fault):
+    """The provider or the way to it failed; carries the phase, and the provider's own error when there is one."""
+
+    origin: Origin = "provider"
+
+
+class ApplianceFault(Fault):
+    """Startline itself cannot serve: all rungs failed, store unavailable, vault locked, shutting down."""

@@ -1,0 +1,42 @@
+"""Organisations and API keys as the request path sees them. The rule: a key's secret is never part of a noun."""
+
+from typing import Literal
+
+import msgspec
+
+KeyKind = Literal["inference", "management"]
+KEY_PREFIXES: dict[str, KeyKind] = {"sk-sl-": "inference", "mk-sl-": "management"}
+
+
+class Organisation(msgspec.Struct, frozen=True):
+    """A tenant. `start_within` is the default of its keys (text of domain.tier); `race_slots` bounds running races."""
+
+    organisation_id: str
+    name: str
+    start_within: str = "default"
+    race_slots: int = 1000
+    created_unix_s: int = 0
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An API key without its secret: `public_id` is the 12 base62 characters in the key, `salt` and `digest` verify it.
+
+    `models` and `addresses` None: all allowed. `priority`: whether a race may climb to the priority tier.
+    `started_at`: "output" or "content", what counts as the start of an answer.
+    """
+
+    key_id: str
+    public_id: str
+    kind: KeyKind
+    organisation_id: str
+    name: str
+    salt: bytes
+    digest: bytes
+    created_unix_s: int
+    expires_unix_s: int | None = None
+    revoked_unix_s: int | None = None
+    start_within: str | None = None
+    models: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None
+    priority: bool = False
+    started_at: Literal["output", "content"] = "output"

@@ -1,0 +1,128 @@
+"""What is kept of a request: one request row, one row per attempt, and the two archive records. Never content.
+
+The rule: a record is built once, when the request has settled, and is never changed. Times: `at_unix_us` is wall
+clock in microseconds; everything else is seconds since the last byte of the request body, on the monotonic clock.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from appliance.domain.catalog import Rung
+from appliance.domain.money import CostState
+from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
+
+AttemptOutcome = Literal["won", "lost", "refused", "failed", "client_gone", "cancelled", "detached", "interrupted"]
+CancelCause = Literal["lost_race", "client_gone", "revoked", "shutdown", "too_slow", "idle"]
+
+REASONS: dict[str, str] = {
+    "tier_direct": "a single tier was asked for, and it served",
+    "flex_won": "the cheap rung started first, before any dearer one was launched",
+    "flex_won_late": "the cheap rung started first, after a dearer one was launched",
+    "flex_deadline": "a dearer rung, launched because the deadline came near, started first",
+    "flex_capacity": "the cheap rung was refused for capacity; a dearer one served",
+    "flex_upstream_error": "the cheap rung failed at the provider; a dearer one served",
+    "flex_not_started": "the cheap rung ended or could not be opened before it started; a dearer one served",
+    "flex_slots_full": "the organisation's race slots were taken; default served at once",
+    "flex_skipped": "racing would not have paid; default served at once",
+    "not_raced": "the request cannot be raced (its answer cannot be assembled); default served at once",
+    "chain_advanced": "an earlier route failed; a later one served",
+}
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One attempt at one provider. `ordinal` counts from 1 in order of launch."""
+
+    request_id: str
+    ordinal: int
+    provider: str
+    base_url: str
+    model: str
+    tier_sent: str | None
+    tier_served: str | None
+    start_s: float
+    end_s: float
+    outcome: AttemptOutcome
+    cancel_cause: CancelCause | None = None
+    to_start_s: float | None = None
+    to_content_s: float | None = None
+    status: int | None = None
+    error_code: str | None = None
+    provider_code: str | None = None
+    tokens: Tokens = UNKNOWN_TOKENS
+    cost_nanos: int | None = None
+    cost_state: CostState = "unknown_usage"
+    provider_response_id: str | None = None
+    retries: int = 0
+    events: int = 0
+    received_bytes: int = 0
+
+
+class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One request as it ended. `cost_nanos` is the sum over its attempts, `default_nanos` what always-default costs.
+
+    `tier_asked` is the caller's wish in the text of domain.tier, `tier_sent` and `tier_served` those of the attempt
+    that answered. `status` is what the client was sent (499 when it left before any).
+    """
+
+    request_id: str
+    organisation_id: str
+    key_id: str
+    at_unix_us: int
+    endpoint: str
+    dialect: str
+    model_asked: str
+    model_dispatched: str | None
+    provider: str | None
+    base_url: str | None
+    tier_asked: str
+    tier_sent: str | None
+    tier_served: str | None
+    reason: str | None
+    streamed: bool
+    status: int
+    error_code: str | None = None
+    error_class: str | None = None
+    error_origin: str | None = None
+    tokens: Tokens = UNKNOWN_TOKENS
+    cost_nanos: int | None = None
+    cost_state: CostState = "unknown_usage"
+    default_nanos: int | None = None
+    provider_response_id: str | None = None
+    to_start_s: float | None = None
+    to_content_s: float | None = None
+    total_s: float = 0.0
+    overhead_s: float = 0.0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    retries: int = 0
+    window_s: float | None = None
+    deadline_met: bool | None = None
+    client_gone: bool = False
+
+
+class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun"):
+    """Archived when the first attempt is dispatched; without a `Settled` it becomes an interrupted request."""
+
+    request_id: str
+    organisation_id: str
+    key_id: str
+    at_unix_us: int
+    endpoint: str
+    dialect: str
+    model_asked: str
+    tier_asked: str
+    streamed: bool
+    rungs: tuple[Rung, ...]
+    estimate_nanos: int | None = None
+    window_s: float | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
+    """Archived when the request has ended, whichever way."""
+
+    request: RequestRecord
+    attempts: tuple[AttemptRecord, ...]
+
+
+ArchiveRecord = Begun | Settled

@@ -1,0 +1,67 @@
+"""Service tiers and `start_within`: the caller's wish, a tier word or a duration. The rule: one grammar, parsed here.
+
+Grammar: `default`, `priority`, `auto`, `flex`; or `HHh-MMm-SSs` (two digits each); or `30s`, `1m30s`, `1h`;
+or a number of seconds. A duration asks for a race: the answer starts within it, at the least cost.
+"""
+
+import re
+from typing import Literal
+
+import msgspec
+
+TierWord = Literal["flex", "default", "priority", "auto"]
+TIER_WORDS: frozenset[str] = frozenset({"flex", "default", "priority", "auto"})
+
+_DASHED = re.compile(r"(\d\d)h-(\d\d)m-(\d\d)s", re.ASCII)
+_COMPACT = re.compile(r"(?:(\d{1,3})h)?(?:(\d{1,4})m)?(?:(\d{1,5}(?:\.\d{1,3})?)s)?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,3})?", re.ASCII)
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A race window: the answer should start within `seconds` of the last byte of the request."""
+
+    seconds: float
+
+
+StartWithin = TierWord | Window
+
+
+def canonical_tier(word: str) -> str:
+    """The tier a provider's echo means: `fast` is OpenAI's newer name of `priority`, `standard` Google's of `default`.
+
+    Source: OpenAI's fast-mode guide (2026-07-30), Google's priority-inference guide.
+    """
+    return {"fast": "priority", "standard": "default", "on_demand": "default"}.get(word, word)
+
+
+def parse_start_within(value: object, least_s: float = 1.0, most_s: float = 900.0) -> StartWithin:
+    """Read a `start_within` value (string or number). Raises ValueError with a sentence for the caller."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("start_within must be a tier word, a duration or a number of seconds")
+    if isinstance(value, str):
+        if value in TIER_WORDS:
+            return value  # type: ignore[return-value]
+        seconds = _duration(value)
+    else:
+        seconds = float(value)
+    if not least_s <= seconds <= most_s:
+        raise ValueError(f"start_within must be between {least_s:g} and {most_s:g} seconds")
+    return Window(seconds)
+
+
+def _duration(text: str) -> float:
+    if found := _DASHED.fullmatch(text):
+        hours, minutes, seconds = found.groups()
+        return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    found = _COMPACT.fullmatch(text)
+    if found is None or not any(found.groups()):
+        raise ValueError("start_within must be default, priority, auto, flex, or a duration such as 30s or 00h-01m-30s")
+    hours, minutes, rest = found.groups()
+    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60 + float(rest or 0)
+
+
+def start_within_text(value: StartWithin) -> str:
+    """The value as a record or a listing shows it: the tier word, or seconds with an `s`."""
+    return f"{value.seconds:g}s" if isinstance(value, Window) else value

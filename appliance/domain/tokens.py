@@ -1,0 +1,25 @@
+"""What an attempt used, in tokens. The rule: a figure is known, estimated or unknown, and says which."""
+
+from typing import Literal
+
+import msgspec
+
+Certainty = Literal["known", "estimated", "unknown"]
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """`input` includes `cached` and `cache_write`; `output` includes `reasoning`. None: not told.
+
+    The convention is OpenAI's; dialects that count otherwise are converted where they are read.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    certainty: Certainty = "unknown"
+
+
+UNKNOWN_TOKENS = Tokens()
+NO_TOKENS = Tokens(0, 0, 0, 0, 0, "known")
