@@ -1,0 +1,174 @@
+"""Every setting in one table: name, type, unit (in the name), default, secrecy and help. The rule: no other source.
+
+A value comes from, in rising order: the default, `startline.toml`, the environment (`STARTLINE_<NAME>`), a file named
+by `STARTLINE_<NAME>_FILE`, a systemd credential `startline.<name>`, the command line. Values are checked when read;
+an unknown name in the file is refused, so that a typing error is not a silent default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+
+def _help(text: str, *, secret: bool = False) -> Meta:
+    return Meta(description=text, extra_json_schema={"secret": secret})
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of one process. Names end in their unit; see `describe()` for the table."""
+
+    listen: Annotated[str, _help("Address and port to serve on.")] = "127.0.0.1:8787"
+    data_folder: Annotated[str, _help("Folder of all files; empty: the platform's, or systemd's StateDirectory.")] = ""
+    master_key: Annotated[
+        str, _help("Master key (base64 of 32 bytes) instead of the file in the data folder.", secret=True)
+    ] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _help("Least level that is logged.")] = "info"
+    log_requests: Annotated[bool, _help("One log line for each request.")] = True
+    trusted_proxies: Annotated[
+        tuple[str, ...], _help("Networks whose x-forwarded-for is believed; none by default.")
+    ] = ()
+    ca_bundle: Annotated[str, _help("File of trusted certificates for providers; empty: the system's.")] = ""
+
+    max_body_bytes: Annotated[int, _help("Largest request body, after decompression.")] = 32 * 1024 * 1024
+    max_answer_bytes: Annotated[int, _help("Largest answer that is assembled or held whole.")] = 64 * 1024 * 1024
+    max_connections: Annotated[int, _help("Client connections at the same time.")] = 20_000
+    head_timeout_s: Annotated[float, _help("Time for a client to send a request's head.")] = 30.0
+    body_timeout_s: Annotated[float, _help("Longest pause of a client within a request's body.")] = 30.0
+    keep_alive_s: Annotated[float, _help("Time that an idle client connection is kept.")] = 75.0
+    write_timeout_s: Annotated[float, _help("Time for a client to take what it is sent before it is given up.")] = 60.0
+    shutdown_s: Annotated[float, _help("Time for running requests to end at a stop.")] = 10.0
+
+    start_within_least_s: Annotated[float, _help("Shortest race window a caller may ask for.")] = 1.0
+    start_within_most_s: Annotated[float, _help("Longest race window a caller may ask for.")] = 900.0
+    reserve_s: Annotated[
+        dict[str, float],
+        _help("Time before the deadline at which a dearer rung launches: by `model/tier`, `*/tier` or `default`."),
+    ] = msgspec.field(default_factory=lambda: {"default": 5.0})
+    first_content_timeout_s: Annotated[float, _help("Time to the start of an answer before 504.")] = 900.0
+    idle_timeout_s: Annotated[float, _help("Longest silence of a provider within an answer.")] = 120.0
+    keep_alive_comment_s: Annotated[float, _help("Silence before a stream gets keep-alive comments; 0: never.")] = 20.0
+    detach: Annotated[bool, _help("Let losers of providers that bill abandoned calls in full run to their end.")] = False
+
+    connect_timeout_s: Annotated[float, _help("Time to open a connection to a provider, TLS included.")] = 10.0
+    pool_idle_s: Annotated[float, _help("Time that an idle connection to a provider is reused.")] = 30.0
+    dns_cache_s: Annotated[float, _help("Time that an address found for a provider is kept.")] = 30.0
+
+    durability: Annotated[
+        Literal["batched", "strict"], _help("strict: an answer ends only when its record is on disk.")
+    ] = "batched"
+    on_store_failure: Annotated[
+        Literal["refuse", "serve"], _help("What happens to requests while records cannot be stored.")
+    ] = "refuse"
+    writer_linger_s: Annotated[float, _help("Pause of the writer between batches, so that it groups commits.")] = 0.005
+    archive_segment_bytes: Annotated[int, _help("Size at which an archive segment is closed.")] = 64 * 1024 * 1024
+    archive_segment_age_s: Annotated[float, _help("Age at which an archive segment is closed.")] = 86_400.0
+
+
+SettingRow = tuple[str, str, str, str, bool]
+
+
+def describe() -> list[SettingRow]:
+    """The table as rows (name, type, default as TOML, help, secret)."""
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = Settings()
+    rows: list[SettingRow] = []
+    for name in Settings.__struct_fields__:
+        kind, meta = get_args(hints[name])[:2]
+        secret = bool((meta.extra_json_schema or {}).get("secret"))
+        rows.append((name, _type_name(kind), _toml(getattr(defaults, name)), meta.description or "", secret))
+    return rows
+
+
+def _type_name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(
+        getattr(kind, "__name__", ""), "table of numbers" if get_origin(kind) is dict else "list of texts"
+    )
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + " }"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def print_config() -> str:
+    """A `startline.toml` with every setting at its default, commented out, its help above it."""
+    lines = ["# startline.toml: every setting, at its default. Remove the # of a line to change it.", ""]
+    for name, kind, default, text, secret in describe():
+        note = " Better given by STARTLINE_MASTER_KEY_FILE or a systemd credential." if secret else ""
+        lines += [f"# {text} ({kind}){note}", f"#{name} = {default}", ""]
+    return "\n".join(lines)
+
+
+class SettingsFault(Exception):
+    """A setting that cannot be used; the message names it and where it came from, never a secret's value."""
+
+
+def load(
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read the settings. Raises SettingsFault naming the setting and its source."""
+    values: dict[str, object] = {}
+    if file is not None:
+        try:
+            values.update(tomllib.loads(file.read_text("utf-8")))
+        except (OSError, ValueError) as reason:
+            raise SettingsFault(f"{file}: {reason}") from reason
+        if unknown := sorted(set(values) - set(Settings.__struct_fields__)):
+            raise SettingsFault(f"{file}: there is no setting named {unknown[0]}")
+        values = {name: _checked(name, value, str(file)) for name, value in values.items()}
+    for name in Settings.__struct_fields__:
+        found = _from_environment(name, environment)
+        if found is not None:
+            text, source = found
+            values[name] = _checked(name, _parsed(text), source, text)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = _checked(name, value, "the command line")
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _from_environment(name: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    variable = f"STARTLINE_{name.upper()}"
+    if folder := environment.get("CREDENTIALS_DIRECTORY"):
+        credential = Path(folder) / f"startline.{name}"
+        if credential.exists():
+            return credential.read_text("utf-8").strip(), f"the credential startline.{name}"
+    if path := environment.get(f"{variable}_FILE"):
+        try:
+            return Path(path).read_text("utf-8").strip(), f"{variable}_FILE"
+        except OSError as reason:
+            raise SettingsFault(f"{variable}_FILE: {reason.strerror}") from reason
+    if variable in environment:
+        return environment[variable], variable
+    return None
+
+
+def _parsed(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _checked(name: str, value: object, source: str, text: str | None = None) -> object:
+    kind = get_type_hints(Settings)[name]
+    for candidate in (value, text):
+        try:
+            return msgspec.convert(candidate, kind, strict=True)
+        except msgspec.ValidationError:
+            continue
+    raise SettingsFault(f"{name} (from {source}): expected {_type_name(kind)}")
