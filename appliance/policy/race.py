@@ -1,0 +1,379 @@
+"""The race of one request over a ladder of rungs, as a state machine. The rule: events in, commands out, no I/O.
+
+Theory of operation
+===================
+
+A request may be answered by any rung of a ladder: the same question put to a cheap service tier, to a dearer one, to
+the dearest. Cheap tiers are slow at times and refuse at times; the caller has said within what time the answer should
+*start*. So the cheapest rung is asked first, the next one at the latest moment that still promises a start in time,
+and the cheaper one keeps running meanwhile: this is a race and not a switch, since a cheap rung that starts a moment
+before the dear one still saves the money. The first rung whose answer *starts* wins, all others are cancelled.
+
+Who does what. The plan (policy/plan.py) says when rungs are launched if nothing happens. This machine decides what
+follows from what happened. The driver (request/race.py) owns sockets, tasks and the clock: it reports events, executes
+the commands that it gets back, in their order, and calls again at `next_timer`. Nothing here waits, and every decision
+can be replayed from the list of (event, time) alone.
+
+A rung waits, runs, and then wins or is lost, once; TRANSITIONS has it all. What the table does not list is ignored:
+that is how late words of cancelled attempts, duplicates, and events about rungs that never ran do no harm.
+
+When a running rung is lost, three things matter: whose fault it is, which other rungs run, and whether one waits.
+AFTER_LOSS is that table, and its reasons are these:
+
+- A refusal for capacity or an upstream error says nothing about the next rung, and waiting for the timer would waste
+  the window: the next rung is launched at once, unless a dearer rung than the lost one runs already. Losing the
+  cheap rung after the dear one was launched is no cause to climb higher.
+- A caller's fault (the provider rejected the request or our key: 400, 401, 403, 404, 413, 422) would come back from
+  every rung: it ends the race and starts no rung. But while another rung runs, that one may still prove it wrong.
+- An error never wins while another rung runs or may be launched. When none is left the race gives up with the error
+  of the dearest rung that ran, as the provider sent it, and the smallest retry-after that any rung named.
+
+Time. The deadline ends nothing: it only decides launches, and whether `deadline_met`. Running rungs go on until the
+time to give up, which is a provider_too_slow. Of things that happen in the same instant (`on_many`) the order is: the
+client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear, caller's
+faults, timers last. So a start beats the timer that would have launched another rung, and beats the giving up.
+
+The end. A race ends once, in `Commit` or `GiveUp`, and this is the last command it ever gives. Before it, each other
+running rung gets one `Cancel`, or one `Detach` where the argument `detach` names it: then the attempt may run on
+outside of the request, to be observed. Only a won race detaches; a client that went away pays for nothing more.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from appliance.domain.errors import CallerFault, Fault, UpstreamFault
+from appliance.domain.record import CancelCause
+from appliance.policy.plan import Plan
+
+# -- events: what happened ---------------------------------------------------------------------------------------------
+
+
+class Elapsed(msgspec.Struct, frozen=True):
+    """Time has passed; `now` is the monotonic clock in seconds."""
+
+    now: float
+
+
+class Began(msgspec.Struct, frozen=True):
+    """The attempt's request is sent or its answer's head was seen. Decides nothing."""
+
+    rung: int
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The attempt's answer has started, in the sense of its dialect."""
+
+    rung: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The provider has no capacity on this tier."""
+
+    rung: int
+    fault: Fault
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The attempt failed before its answer started."""
+
+    rung: int
+    fault: Fault
+
+
+class ClientGone(msgspec.Struct, frozen=True):
+    """The client closed its connection."""
+
+
+Event = Elapsed | Began | Started | Refused | Failed | ClientGone
+
+# -- commands: what to do ----------------------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Launch the attempt of this rung."""
+
+    rung: int
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Close the attempt's socket at once; `reason` goes into its record."""
+
+    rung: int
+    reason: CancelCause
+
+
+class Detach(msgspec.Struct, frozen=True):
+    """Let the attempt run on outside of the request, at the longest until the monotonic time `until`."""
+
+    rung: int
+    until: float
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Answer the client from this rung. Nothing follows."""
+
+    rung: int
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Answer the client with this fault. Nothing follows."""
+
+    fault: Fault
+
+
+Command = Start | Cancel | Detach | Commit | GiveUp
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
+RungState = Literal["waiting", "running", "won", "refused", "failed", "rejected", "cancelled", "detached"]
+Step = Literal["launch", "began", "started", "refused", "failed", "rejected", "cancel", "detach"]
+
+TRANSITIONS: dict[tuple[RungState, Step], RungState] = {
+    ("waiting", "launch"): "running",
+    ("running", "began"): "running",
+    ("running", "started"): "won",
+    ("running", "refused"): "refused",  # no capacity
+    ("running", "failed"): "failed",  # the provider's or the network's fault
+    ("running", "rejected"): "rejected",  # the caller's fault
+    ("running", "cancel"): "cancelled",
+    ("running", "detach"): "detached",
+}
+
+Loss = Literal["refused", "failed", "rejected"]
+Alive = Literal["dearer", "cheaper", "none"]
+"""Whether a dearer rung than the lost one runs, only cheaper ones do, or none."""
+
+AFTER_LOSS: dict[tuple[Loss, Alive, bool], Literal["wait", "launch", "end"]] = {
+    # lost by, others running, one waiting
+    ("refused", "dearer", True): "wait",
+    ("refused", "dearer", False): "wait",
+    ("refused", "cheaper", True): "launch",
+    ("refused", "cheaper", False): "wait",
+    ("refused", "none", True): "launch",
+    ("refused", "none", False): "end",
+    ("failed", "dearer", True): "wait",
+    ("failed", "dearer", False): "wait",
+    ("failed", "cheaper", True): "launch",
+    ("failed", "cheaper", False): "wait",
+    ("failed", "none", True): "launch",
+    ("failed", "none", False): "end",
+    ("rejected", "dearer", True): "wait",
+    ("rejected", "dearer", False): "wait",
+    ("rejected", "cheaper", True): "wait",
+    ("rejected", "cheaper", False): "wait",
+    ("rejected", "none", True): "end",
+    ("rejected", "none", False): "end",
+}
+
+CALLERS_FAULTS = frozenset({"provider_rejected", "provider_key_rejected"})
+"""Codes of a provider's answers 400, 401, 403, 404, 413 and 422: another rung would be told the same."""
+
+NOT_STARTED = frozenset({"provider_unreachable", "provider_cut_off", "provider_too_slow"})
+"""Codes of an attempt that could not be opened, or ended without an error of the provider's."""
+
+
+def is_callers_fault(fault: Fault) -> bool:
+    """Whether a failed attempt means that the request itself (or our credential) is at fault."""
+    return fault.kind.code in CALLERS_FAULTS or isinstance(fault, CallerFault)
+
+
+def sole_reason(plan: Plan) -> str:
+    """The reason when the first rung served and no other was launched; all that a one-rung plan needs of a race."""
+    return plan.reason_hint or ("tier_direct" if plan.window_s is None else "flex_won")
+
+
+# -- the machine -------------------------------------------------------------------------------------------------------
+
+
+class Race:
+    """One request's race. `now0` is the clock start on the monotonic clock; rungs are named by their place in the plan.
+
+    `detach` names the rungs that may run on after another one won: indexes, or a function asked when it happens.
+    """
+
+    __slots__ = ("_climb", "_detach", "_faults", "_next", "_now0", "_over", "_plan", "_states", "winner")
+
+    def __init__(
+        self, plan: Plan, now0: float, detach: frozenset[int] | Callable[[int], bool] = frozenset()
+    ) -> None:
+        self._plan = plan
+        self._now0 = now0
+        self._detach = detach
+        self._states: list[RungState] = ["waiting"] * len(plan.rungs)
+        self._faults: dict[int, Fault] = {}
+        self._next = 0
+        self._climb: str | None = None
+        self._over = False
+        self.winner: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether Commit or GiveUp was given."""
+        return self._over
+
+    @property
+    def states(self) -> tuple[RungState, ...]:
+        """Each rung's state, in the order of the plan."""
+        return tuple(self._states)
+
+    @property
+    def next_timer(self) -> float | None:
+        """When `Elapsed` is due, on the monotonic clock: the next launch or the giving up. None when over."""
+        if self._over:
+            return None
+        give_up = self._now0 + self._plan.give_up_s
+        launch = self._next_launch()
+        return give_up if launch is None else min(launch, give_up)
+
+    def begin(self, now: float) -> list[Command]:
+        """The first commands. Call once."""
+        commands: list[Command] = []
+        self._timers(now, commands)
+        return commands
+
+    def on(self, event: Event, now: float) -> list[Command]:
+        """What follows from one event."""
+        return self.on_many((event,), now)
+
+    def on_many(self, events: Iterable[Event], now: float) -> list[Command]:
+        """What follows from events of the same instant, whatever their order in the list."""
+        commands: list[Command] = []
+        for event in sorted(events, key=_precedence):
+            if self._over:
+                return commands
+            self._one(event, now, commands)
+        if not self._over:
+            self._timers(now, commands)
+        return commands
+
+    def reason(self) -> str | None:
+        """Why this rung answered, a word of domain.record.REASONS; None unless a rung has won."""
+        if self.winner is None:
+            return None
+        if self.winner == 0:
+            return sole_reason(self._plan) if self._next == 1 else self._plan.reason_hint or "flex_won_late"
+        return "chain_advanced" if self._plan.window_s is None else self._climb
+
+    def deadline_met(self, now: float) -> bool | None:
+        """Whether an answer that started at `now` is in time; None without a deadline."""
+        window_s = self._plan.window_s
+        return None if window_s is None else now <= self._now0 + window_s
+
+    def _one(self, event: Event, now: float, commands: list[Command]) -> None:
+        match event:
+            case Started(rung):
+                if self._step(rung, "started"):
+                    self._end(Commit(rung), "lost_race", commands)
+            case Refused(rung, fault):
+                self._lost(rung, "refused", fault, now, commands)
+            case Failed(rung, fault):
+                self._lost(rung, "rejected" if is_callers_fault(fault) else "failed", fault, now, commands)
+            case ClientGone():
+                self._end(GiveUp(CallerFault("client_gone")), "client_gone", commands)
+            case Began(rung):
+                self._step(rung, "began")
+            case Elapsed():
+                pass  # timers are looked at after every event
+
+    def _step(self, rung: int, step: Step) -> bool:
+        """Moves one rung along TRANSITIONS; False where nothing is listed, and the event does not count."""
+        if not 0 <= rung < len(self._states):
+            return False
+        after = TRANSITIONS.get((self._states[rung], step))
+        if after is None:
+            return False
+        self._states[rung] = after
+        return True
+
+    def _lost(self, rung: int, loss: Loss, fault: Fault, now: float, commands: list[Command]) -> None:
+        if not self._step(rung, loss):
+            return
+        self._faults[rung] = fault
+        alive: Alive = "none"
+        if "running" in self._states:
+            alive = "dearer" if "running" in self._states[rung + 1 :] else "cheaper"
+        waiting = self._next < len(self._states) and now < self._now0 + self._plan.give_up_s
+        verdict = AFTER_LOSS[loss, alive, waiting]
+        if verdict == "launch":
+            self._launch(_cause(loss, fault), commands)
+        elif verdict == "end":
+            dearest = fault if loss == "rejected" else self._faults[max(self._faults)]
+            self._end(GiveUp(_with_least_retry_after(dearest, self._faults.values())), "lost_race", commands)
+
+    def _timers(self, now: float, commands: list[Command]) -> None:
+        if now >= self._now0 + self._plan.give_up_s:
+            self._end(GiveUp(UpstreamFault("provider_too_slow")), "too_slow", commands)
+            return
+        while (launch := self._next_launch()) is not None and launch <= now:
+            self._launch("flex_deadline", commands)
+
+    def _next_launch(self) -> float | None:
+        if self._next == len(self._states):
+            return None
+        launch_s = self._plan.rungs[self._next].launch_s
+        return None if launch_s is None else self._now0 + launch_s
+
+    def _launch(self, cause: str, commands: list[Command]) -> None:
+        rung = self._next
+        self._next += 1
+        self._step(rung, "launch")
+        if rung > 0 and self._climb is None:
+            self._climb = cause
+        commands.append(Start(rung))
+
+    def _end(self, last: Commit | GiveUp, cause: CancelCause, commands: list[Command]) -> None:
+        won = isinstance(last, Commit)
+        for rung, state in enumerate(self._states):
+            if state == "running":
+                if won and self._may_detach(rung):
+                    self._step(rung, "detach")
+                    commands.append(Detach(rung, self._now0 + self._plan.give_up_s))
+                else:
+                    self._step(rung, "cancel")
+                    commands.append(Cancel(rung, cause))
+        if isinstance(last, Commit):
+            self.winner = last.rung
+        self._over = True
+        commands.append(last)
+
+    def _may_detach(self, rung: int) -> bool:
+        return self._detach(rung) if callable(self._detach) else rung in self._detach
+
+
+def _precedence(event: Event) -> tuple[int, int]:
+    """The order of things that happen in the same instant; the docstring of the module says why."""
+    match event:
+        case ClientGone():
+            return 0, 0
+        case Started(rung):
+            return 1, rung
+        case Refused(rung):
+            return 2, rung
+        case Failed(rung, fault):
+            return (3 if is_callers_fault(fault) else 2), rung
+        case Began(rung):
+            return 4, rung
+        case Elapsed():
+            return 5, 0
+
+
+def _cause(loss: Loss, fault: Fault) -> str:
+    """The reason that a lost cheap rung gives to the dearer one's launch."""
+    if loss == "refused":
+        return "flex_capacity"
+    if fault.kind.code in NOT_STARTED or fault.origin == "startline":
+        return "flex_not_started"
+    return "flex_upstream_error"
+
+
+def _with_least_retry_after(fault: Fault, faults: Iterable[Fault]) -> Fault:
+    """The fault with the smallest retry-after of all; a copy if that is not its own."""
+    least = min((f.retry_after_s for f in faults if f.retry_after_s is not None), default=None)
+    if fault.retry_after_s == least:
+        return fault
+    twin = type(fault).__new__(type(fault), *fault.args)
+    twin.__dict__.update(fault.__dict__)
+    twin.retry_after_s = least
+    return twin
