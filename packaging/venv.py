@@ -123,8 +123,11 @@ def install(name: str, lock: Path) -> None:
         again = ["--force-reinstall"] if unfinished.exists() else []
         unfinished.touch()
         command = [*pip, "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--no-deps", *again]
-        done = subprocess.run([*command, "--requirement", str(lock)], env=clean_environ(), stdin=subprocess.DEVNULL)
+        command += ["--requirement", str(lock)]
+        # Its warnings are kept back: on success they are about the machine's pip settings, not about us.
+        done = subprocess.run(command, env=clean_environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
+            say("\n".join((done.stdout + done.stderr).splitlines()[-20:]))
             raise SystemExit(
                 "startline: pip could not install the pinned packages (its words are above). Without a way to the\n"
                 "package index set PIP_INDEX_URL or PIP_FIND_LINKS to a mirror; then call this again."
