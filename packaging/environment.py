@@ -1,11 +1,12 @@
 """Bring a virtual environment of the checkout up to its lock file. Standard library only; called by run and test.
 
-`python3 packaging/venv.py NAME LOCKFILE` makes or completes `.venv/NAME` and installs LOCKFILE with hashes, wheels
-only. It does nothing when the stamp inside says that the same lock was installed completely. The rules:
+`python3 packaging/environment.py NAME LOCKFILE` makes or completes `.venv/NAME` and installs LOCKFILE with hashes,
+wheels only. It does nothing when the stamp inside says that the same lock was installed completely. The rules:
 
 * One installation at a time: a file lock, released by the kernel even if this program is killed.
 * The stamp is written last. What an interrupted installation left is installed anew over itself; an environment
   without a stamp is completed in place, never deleted while its Python and pip work, since others may run from it.
+* Its name is not venv.py: that would hide the standard library's module from this very program.
 * The checkout is put on the path by a `.pth` file, and `bin/startline` is a two-line script: editing a source file
   needs no installation.
 """
@@ -78,7 +79,6 @@ def pip_command(python: Path) -> list[str] | None:
 
 def create(home: Path) -> None:
     """Make the virtual environment HOME anew, with pip if this Python can."""
-    # os.path.realpath: an environment made from inside another one must not depend on that one.
     has_ensurepip = importlib.util.find_spec("ensurepip") is not None
     builder = venv.EnvBuilder(clear=True, symlinks=True, with_pip=has_ensurepip)
     try:
