@@ -79,7 +79,7 @@ class Answering:
             arrived=arrived, began=self.began, time_scale=self._time_scale,
         )  # fmt: skip
         ids = digest(self._seed, body, tier).hex() + str(fate.ordinal)
-        headers = usual(f"req_{ids[:32]}", round(min(fate.start_s, 3600.0) * 1000))
+        headers = usual(f"req_{ids[:32]}", min(fate.start_s, 3600.0))
         if fate.refused:
             await self._refuse(player, entry, behaviour, behaviour.refusal, headers, behaviour.refusal_after_s)
         elif path == "/v1/embeddings":
@@ -147,8 +147,9 @@ class Answering:
             await self._refuse(player, entry, behaviour, behaviour.error, headers, fate.start_s)
         else:
             told, entry.usage = dialect.body(asked, completion, behaviour, echoed)
-            reasoning = completion.reasoning_tokens
-            contents = completion.output_tokens - reasoning
+            contents = completion.output_tokens - completion.reasoning_tokens
+            thinks = dialect is responses or behaviour.reasoning_field  # as in the stream, else it is part of `start`
+            reasoning = completion.reasoning_tokens if thinks else 0
             encoded = msgspec.json.encode(told)
             await player.whole([_JSON, *headers, *rate_limits()], encoded, contents=contents, reasoning=reasoning)
 

@@ -57,6 +57,7 @@ class Connection:
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._signal = trio.Event()
+        self._without_body = False  # the request is a HEAD
 
     @property
     def can_answer(self) -> bool:
@@ -101,6 +102,7 @@ class Connection:
             event = await self._next_event(within_request=head is not None)
             if isinstance(event, h11.Request):
                 head = event
+                self._without_body = event.method == b"HEAD"
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > self._max_body_bytes:
@@ -141,7 +143,7 @@ class Connection:
         if only is not None:
             await self._send(data + (self._http.send(h11.Data(data=body[:only])) or b""))
             return
-        data += (self._http.send(h11.Data(data=body)) or b"") if body else b""
+        data += (self._http.send(h11.Data(data=body)) or b"") if body and not self._without_body else b""
         await self._send(data + (self._http.send(h11.EndOfMessage()) or b""))
 
     async def begin(self, status: int, headers: Headers) -> None:

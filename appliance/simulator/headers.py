@@ -17,12 +17,12 @@ _FORBIDDEN_PREFIXES: Final = ("x-startline", "x-forwarded-")
 _GATEWAY_KEYS: Final = ("sk-sl-", "mk-sl-")
 
 
-def usual(request_id: str, processing_ms: int) -> Headers:
-    """The headers of every answer of the API. `processing_ms` is the time planned, not measured: it repeats."""
+def usual(request_id: str, processing_s: float) -> Headers:
+    """The headers of every answer of the API. `processing_s` is the time planned, not measured: it repeats."""
     return [
         ("server", "cloudflare"),
         ("x-request-id", request_id),
-        ("openai-processing-ms", str(processing_ms)),
+        ("openai-processing-ms", str(round(processing_s * 1000))),
         ("openai-organization", "org-simulator"),
         ("openai-project", "proj_simulator"),
         ("openai-version", "2020-10-01"),

@@ -146,9 +146,14 @@ def _message_events(event: Any, item: dict[str, Any], where: dict[str, Any], ask
         event(Phase.OUTPUT, "response.content_part.added", **at, part=part | {"text": "", "logprobs": []})
         for piece in choice.pieces:
             event(
-                Phase.CONTENT, "response.output_text.delta", 1, **at, delta=piece, logprobs=_logprobs(asked, (piece,))
+                Phase.CONTENT,
+                "response.output_text.delta",
+                1,
+                **at,
+                delta=piece,
+                logprobs=_brief(_logprobs(asked, (piece,))),
             )
-        event(Phase.CLOSING, "response.output_text.done", **at, text=choice.text, logprobs=part["logprobs"])
+        event(Phase.CLOSING, "response.output_text.done", **at, text=choice.text, logprobs=_brief(part["logprobs"]))
     event(Phase.CLOSING, "response.content_part.done", **at, part=part)
 
 
@@ -259,6 +264,15 @@ def _logprobs(asked: Asked, pieces: tuple[str, ...]) -> list[dict[str, Any]]:
         one = {"token": piece, "logprob": logprob(piece), "bytes": list(piece.encode())}
         values.append(one | {"top_logprobs": [dict(one)] if asked.top_logprobs else []})
     return values
+
+
+def _brief(logprobs: list[Json]) -> list[Json]:
+    """Log probabilities as the delta and done events carry them: without the bytes."""
+    return [
+        {name: value for name, value in one.items() if name != "bytes"}
+        | {"top_logprobs": [{"token": top["token"], "logprob": top["logprob"]} for top in one["top_logprobs"]]}
+        for one in logprobs
+    ]
 
 
 def _usage(completion: Completion) -> dict[str, Any]:

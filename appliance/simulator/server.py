@@ -144,10 +144,12 @@ class Simulator:
                 if connection.gone:
                     scope.cancel()
                 await self._route(connection, request, entry, path)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            connection.gone = True  # seen by writing, before the reader saw it
         finally:
             connection.scope = None
             if entry.outcome == "open":
-                entry.outcome = "client_gone"
+                entry.outcome = "client_gone" if connection.gone else "cut"
                 entry.ended_s = trio.current_time() - self.began
             if connection.gone:
                 entry.gone_s = trio.current_time() - self.began
@@ -167,12 +169,12 @@ class Simulator:
 
     async def _reject(self, connection: Connection, entry: Entry, fault: Fault) -> None:
         entry.fault = fault.code or fault.type
-        headers = [("content-type", fault.content_type), *usual(f"req_sim{entry.sequence}", 1)]
+        headers = [("content-type", fault.content_type), *usual(f"req_sim{entry.sequence}", 0.001)]
         await self._plain(connection, entry, fault.status, headers, fault.body(), completed=False)
 
     async def _models(self, connection: Connection, entry: Entry, name: str) -> None:
         models = [_model(key) for key in self.world.models if key != "*"]
-        headers = [("content-type", "application/json"), *usual(f"req_sim{entry.sequence}", 1), *rate_limits()]
+        headers = [("content-type", "application/json"), *usual(f"req_sim{entry.sequence}", 0.001), *rate_limits()]
         if name:
             if self.world.find(name) is None:
                 raise Rejected(FAULTS["model_not_found"])
