@@ -21,6 +21,7 @@ ParserType: TypeAlias = type[httptools.HttpRequestParser] | type[httptools.HttpR
 _TOKEN = b"abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+.^_`|~"
 _CONTROL = bytes(byte for byte in range(256) if (byte < 32 and byte != 9) or byte == 127)
 _SINGLE = (b"content-length", b"transfer-encoding", b"host")
+_PERSISTENT = (b"keep-alive", b"Keep-Alive")
 _UPGRADES = (b"upgrade", b"http2-settings")
 
 
@@ -69,7 +70,7 @@ def read_fields(parser_type: ParserType, head: bytes, max_count: int, status: in
         raise ProtocolRefusal(400, "bad_target", "the request target holds an illegal byte") from None
     except httptools.HttpParserError:
         raise _diagnosis(head, status) from None
-    if b" \r" in head or b"\t\r" in head:  # llhttp leaves trailing white space in the value
+    if b" \r\n" in head or b"\t" in head:  # llhttp leaves trailing white space in the value
         fields[:] = [(name, value.rstrip(b" \t")) for name, value in fields]
     return fields
 
@@ -92,17 +93,18 @@ def settle_connection(fields: Fields, index: dict[bytes, bytes], http_1_1: bool)
 
     Ignoring an upgrade is always allowed (RFC 9110 section 7.8), and some clients offer h2c on every request.
     """
+    connection = index.get(b"connection")
     options: list[bytes] = []
-    if b"connection" in index:
-        connection = index[b"connection"].lower()
+    if connection is not None and (connection not in _PERSISTENT or len(index) != len(fields)):
+        connection = connection.lower()
         if len(index) != len(fields):
             connection = b",".join([value for name, value in fields if name == b"connection"]).lower()
         options = [option.strip(b" \t") for option in connection.split(b",")]
     if b"upgrade" in index or b"http2-settings" in index or b"upgrade" in options:
         _drop_upgrades(fields, index)
-    if b"close" in options:
-        return False
-    return http_1_1 or b"keep-alive" in options
+    if not options:
+        return http_1_1 or connection is not None
+    return b"close" not in options and (http_1_1 or b"keep-alive" in options)
 
 
 def _drop_upgrades(fields: Fields, index: dict[bytes, bytes]) -> None:

@@ -91,11 +91,7 @@ class ResponseReader(UnreadBytes):
         """Complete, framed, kept alive by the peer and without surplus: the connection may carry another request."""
         head = self._head
         return (
-            self.complete
-            and not self.surplus
-            and head is not None
-            and head.keep_alive
-            and self._framing != _UNTIL_EOF
+            self.complete and not self.surplus and head is not None and head.keep_alive and self._framing != _UNTIL_EOF
         )
 
     def next_head(self) -> ResponseHead | None:
@@ -223,13 +219,11 @@ def _split_status_line(line: bytes) -> tuple[int, bytes, bool]:
     line = without_line_ending(line, _STATUS)
     version = line[:9]
     digits = line[9:12]
-    reason = line[13:]
-    if (version != b"HTTP/1.1 " and version != b"HTTP/1.0 ") or not digits.isdigit() or len(digits) != 3:
-        raise ProtocolRefusal(_STATUS, "bad_status_line", "the answer does not begin with an HTTP/1 status line")
-    status = int(digits)
-    if not 100 <= status <= 599 or line[12:13] not in (b" ", b"") or not is_field_value(reason):
-        raise ProtocolRefusal(_STATUS, "bad_status_line", "the answer does not begin with an HTTP/1 status line")
-    return status, reason, version[7] == 0x31
+    if (version == b"HTTP/1.1 " or version == b"HTTP/1.0 ") and digits.isdigit() and line[12:13] in (b" ", b""):
+        reason = line[13:]
+        if 100 <= int(digits) <= 599 and (reason == b"OK" or is_field_value(reason)):
+            return int(digits), reason, version == b"HTTP/1.1 "
+    raise ProtocolRefusal(_STATUS, "bad_status_line", "the answer does not begin with an HTTP/1 status line")
 
 
 def _parse(raw: bytes, limits: Limits) -> ResponseHead:
