@@ -1,8 +1,8 @@
 """Unread bytes of one connection and the search for the end of a head.
 
 The rule: the cost is linear in the bytes received, however they are cut. Bytes already searched are not searched
-again, and a buffer that grows is a `bytearray`, so that a head sent byte by byte is not copied byte by byte. The
-common case, a whole message in one segment, stays the very `bytes` object that was received.
+again, and a buffer that grows is a `bytearray` until it is empty, so that a head sent byte by byte is not copied byte
+by byte. The common case, a whole message in one segment, stays the very `bytes` object that was received.
 """
 
 from appliance.http1.refusal import ProtocolRefusal
@@ -47,9 +47,13 @@ class UnreadBytes:
         else:
             self._pos = self._scan = pos
 
-    def _unread(self) -> bytes:
-        with memoryview(self._buf) as view:
-            return bytes(view[self._pos :])
+    def _copy(self, start: int, end: int) -> bytes:
+        """`_buf[start:end]`, copied at most once, and not at all when it is the whole segment as received."""
+        buf = self._buf
+        if isinstance(buf, bytes):
+            return buf[start:end]
+        with memoryview(buf) as view:
+            return bytes(view[start:end])
 
     def _take_head(self, limit_bytes: int, refusal_status: int) -> bytes | None:
         """Consume and return one head, from the start line to the empty line, or return None when more is needed.
@@ -66,15 +70,8 @@ class UnreadBytes:
         end += 4
         if end - pos > limit_bytes:
             self._check_partial_head(limit_bytes, refusal_status)
-        if not isinstance(buf, bytes):
-            buf = self._buf = bytes(buf)
-        if pos == 0 and end == len(buf):
-            self._buf = b""
-            self._pos = self._scan = 0
-            head = buf
-        else:
-            self._pos = self._scan = end
-            head = buf[pos:end]
+        head = self._copy(pos, end)
+        self._consume_to(end)
         self._line_checked = False
         return head
 

@@ -121,7 +121,7 @@ class RequestReader(UnreadBytes):
 
     def leftover(self) -> bytes:
         """The unread bytes; they stay unread."""
-        return self._unread()
+        return self._copy(self._pos, len(self._buf))
 
     def replay(self) -> bytes:
         """The last head as received and all that followed it, for another server to read instead of this one.
@@ -131,7 +131,7 @@ class RequestReader(UnreadBytes):
         head = self._head
         if head is None:
             raise RuntimeError("no request head to replay, or its body was already read")
-        return head.raw + self._unread()
+        return head.raw + self.leftover()
 
     def next_head(self) -> RequestHead | None:
         """The next request's head, or None when more bytes are needed. Raises `ProtocolRefusal`."""
@@ -181,18 +181,18 @@ class RequestReader(UnreadBytes):
     def _start_sized(self, length: int) -> bytes | None:
         if length > self._limits.body_bytes:
             raise too_large(self._limits, 400)
-        buf = self._buf
         pos = self._pos
         end = pos + length
-        if end <= len(buf):
-            body = buf[pos:end]
+        received = len(self._buf)
+        if end <= received:
+            body = self._copy(pos, end)
             self._consume_to(end)
             self._body_due = False
-            return body if isinstance(body, bytes) else bytes(body)
-        if pos < len(buf):
-            self._parts.append(buf[pos:])
-        self._missing = end - len(buf)
-        self._consume_to(len(buf))
+            return body
+        if pos < received:
+            self._parts.append(self._copy(pos, received))
+        self._missing = end - received
+        self._consume_to(received)
         return None
 
     def _continue_chunked(self, decoder: ChunkedDecoder) -> bytes | None:

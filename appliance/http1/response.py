@@ -172,19 +172,18 @@ class ResponseReader(UnreadBytes):
         left = self._left
         if end - pos < left:
             self._left = left - (end - pos)
-            data = buf[pos:]
-            self._consume_to(end)
         elif self._framing == _SIZED:
-            data = buf[pos : pos + left]
+            data = self._copy(pos, pos + left)
             self._consume_to(pos + left)
             self._finish()
+            return data
         elif end - pos > left:
             raise too_large(self._limits, _STATUS)
         else:
             self._left = 0
-            data = buf[pos:]
-            self._consume_to(end)
-        return data if isinstance(data, bytes) else bytes(data)
+        data = self._copy(pos, end)
+        self._consume_to(end)
+        return data
 
     def eof(self) -> None:
         """The peer closed. Completes a body that ends with the connection; else raises `TruncatedBody`.
