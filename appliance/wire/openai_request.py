@@ -1,0 +1,127 @@
+"""What the OpenAI dialects' requests share. The rule: read what routing needs, leave the rest to the provider."""
+
+import msgspec
+
+from appliance.domain.errors import CallerFault
+from appliance.domain.tier import StartWithin, parse_start_within
+from appliance.wire.body import RequestBody
+from appliance.wire.dialect import Asked, WhyNotRaced
+
+OURS = ("start_within",)
+"""Fields of Startline: no provider sees them."""
+
+_ENCODER = msgspec.json.Encoder()
+_TRUE = b"true"
+
+
+class ToolKind(msgspec.Struct, gc=False):
+    """A tool of a request, as far as racing cares."""
+
+    type: str = ""
+
+
+_TOOLS = msgspec.json.Decoder(list[ToolKind])
+_OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def read_asked(
+    body: RequestBody, header_start_within: bytes | None, limits: tuple[str, ...], not_raced: WhyNotRaced
+) -> Asked:
+    """What was asked; `limits` names the fields that bound the output. Raises CallerFault.
+
+    A body's `start_within` beats the header's: the header is often an SDK's default for all of its requests.
+    """
+    model = body.get_str("model") if "model" in body else None
+    if not model:
+        raise CallerFault("missing_model", param="model")
+    stream = body.get_bool("stream") or False
+    tier = body.get_str("service_tier")
+    within = _start_within(body, header_start_within)
+    if tier is not None and within is not None:
+        raise CallerFault("service_tier_not_allowed", param="service_tier")
+    most: int | None = None
+    for name in limits:
+        if name in body:
+            try:
+                most = body.get_int(name)
+            except CallerFault:
+                most = None  # the provider says what is wrong with it
+            if most is not None:
+                break
+    return Asked(
+        model=model,
+        stream=stream,
+        service_tier=tier,
+        start_within=within,
+        include_usage=stream and _includes_usage(body),
+        max_output_tokens=most,
+        estimated_input_tokens=body.size_bytes // 4,
+        body=body,
+        not_raced=not_raced,
+    )
+
+
+def _start_within(body: RequestBody, header: bytes | None) -> StartWithin | None:
+    value: object
+    if "start_within" in body and body.is_set("start_within"):
+        value = body.value("start_within")
+    elif header is not None:
+        value = header.decode("latin-1").strip()
+    else:
+        return None
+    try:
+        return parse_start_within(value)
+    except ValueError as error:
+        raise CallerFault("invalid_start_within", f"{error}.", param="start_within") from None
+
+
+def _options(body: RequestBody) -> dict[str, msgspec.Raw]:
+    raw = body.raw("stream_options")
+    if raw is None or not body.is_set("stream_options"):
+        return {}
+    try:
+        return _OPTIONS.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CallerFault("bad_request", "stream_options must be an object.", param="stream_options") from None
+
+
+def _includes_usage(body: RequestBody) -> bool:
+    return "stream_options" in body and _options(body).get("include_usage") == _RAW_TRUE
+
+
+_RAW_TRUE = msgspec.Raw(_TRUE)
+
+
+def write_body(asked: Asked, *, model: str, tier: str | None, stream: bool, include_usage: bool) -> bytes:
+    """The upstream body: exactly `tier` as service tier (None: the field is removed), streamed if `stream`."""
+    body = asked.body
+    replaced: dict[str, bytes | None] = {}
+    for name in OURS:
+        if name in body:
+            replaced[name] = None
+    if model != asked.model:
+        replaced["model"] = _ENCODER.encode(model)
+    if tier is None:
+        if "service_tier" in body:
+            replaced["service_tier"] = None
+    elif tier != asked.service_tier:
+        replaced["service_tier"] = _ENCODER.encode(tier)
+    if stream and not asked.stream:
+        replaced["stream"] = _TRUE
+    if stream and include_usage and not asked.include_usage:
+        options = _options(body)
+        options["include_usage"] = _RAW_TRUE
+        replaced["stream_options"] = _ENCODER.encode(options)
+    return body.encode(replaced)
+
+
+def tool_of(body: RequestBody, kinds: frozenset[str]) -> str | None:
+    """The first of these kinds of tool that the request offers, or None. About a microsecond per kilobyte of tools."""
+    raw = body.raw("tools")
+    if raw is None or not body.is_set("tools"):
+        return None
+    try:
+        tools = _TOOLS.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # the provider says what is wrong with it
+    return next((tool.type for tool in tools if tool.type in kinds), None)

@@ -1,0 +1,196 @@
+"""What a provider's error means, for the OpenAI shape. The rule: whose fault it is decides what the race does next.
+
+| answer | fault | why |
+|---|---|---|
+| 429 while flex was asked, not a quota code | provider_refused | flex without capacity; not charged |
+| 498; 503; 529; an overload code with any status | provider_refused | no capacity now (498: Groq's flex) |
+| any other 429 | provider_rate_limited | a quota or a rate limit: the same on every tier |
+| 401, 403 | provider_key_rejected | the operator's key, not the caller's; the body may quote it and is dropped |
+| 408; other 5xx | provider_error | the provider failed |
+| 3xx | provider_error, as 502 | no redirect is followed |
+| other 4xx | provider_rejected | the caller's request; status and body kept |
+
+Inside a stream there is no status: the code decides (`in_stream`), and what is unknown is the provider's failure.
+"""
+
+import re
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import msgspec
+
+from appliance.domain.errors import UpstreamFault
+
+QUOTA_CODES: Final = frozenset(
+    {"insufficient_quota", "rate_limit_exceeded", "billing_hard_limit_reached", "usage_not_included", "quota_exceeded"}
+)
+OVERLOAD_CODES: Final = frozenset(
+    {
+        "server_is_overloaded",
+        "resource_unavailable",
+        "capacity_exceeded",
+        "slow_down",
+        "overloaded",
+        "overloaded_error",
+        "engine_overloaded",
+        "engine_overloaded_error",
+        "service_unavailable_error",
+        "service_unavailable",
+    }
+)
+_CALLER_CODES: Final = frozenset(
+    {
+        "invalid_prompt",
+        "invalid_request_error",
+        "invalid_request",
+        "context_length_exceeded",
+        "data_residency_mismatch",
+        "bio_policy",
+        "misalignment_policy_violation",
+        "content_filter",
+        "content_policy_violation",
+        "string_above_max_length",
+        "unsupported_parameter",
+        "unsupported_value",
+        "invalid_value",
+        "model_not_found",
+        # the image codes of a failed Response
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "invalid_image_mode",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+        "BadRequestError",
+    }
+)
+_MOST_WAIT_S: Final = 86_400.0
+_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}", re.ASCII)
+_ANY = msgspec.json.Decoder()
+
+Headers = Callable[[bytes], bytes | None]
+"""The value of a header by its lower-case name, or None."""
+
+
+def read_error(
+    status: int,
+    headers: Headers,
+    body: bytes,
+    *,
+    dialect: str,
+    provider: str,
+    tier_asked: str | None,
+    now_unix_s: float | None = None,
+) -> UpstreamFault:
+    """The fault of an answer with an error status. `now_unix_s` makes a `retry-after` that is a date readable."""
+    kind, code = _codes(_error_object(body))
+    told = frozenset((kind, code)) - {None}
+    kept: bytes | None = body or None
+    to_caller = status
+    if status in (401, 403):
+        name, kept, to_caller = "provider_key_rejected", None, 403
+    elif status == 429 and (told & QUOTA_CODES or not (tier_asked == "flex" or told & OVERLOAD_CODES)):
+        name = "provider_rate_limited"
+    elif status in (429, 498, 503, 529) or told & OVERLOAD_CODES:
+        name = "provider_refused"
+    elif status == 408 or status >= 500:
+        name = "provider_error"
+    elif status >= 400:
+        name = "provider_rejected"
+    else:
+        name, kept, to_caller = "provider_error", None, 502
+    message = None
+    if name == "provider_key_rejected":
+        message = f"The provider {provider} did not accept its API key, or the key may not do this."
+    return UpstreamFault(
+        name,
+        message,
+        status=to_caller,
+        provider=provider,
+        provider_code=code or kind,
+        retry_after_s=retry_after_s(headers, now_unix_s),
+        phase="head",
+        body=kept,
+        content_type=(headers(b"content-type") or b"application/json") if kept else None,
+    )
+
+
+def in_stream(error: Any, body: bytes | None, *, provider: str, tier_asked: str | None) -> UpstreamFault:
+    """The fault of an error object that came inside a 200 answer. `body` is that error as a body of its own."""
+    kind, code = _codes(error)
+    told = frozenset((kind, code)) - {None}
+    status = int(code) if code is not None and code.isdecimal() and len(code) == 3 and code >= "400" else None
+    if told & QUOTA_CODES:
+        name = "provider_rate_limited"
+    elif told & OVERLOAD_CODES or status in (498, 503, 529) or (status == 429 and tier_asked == "flex"):
+        name = "provider_refused"
+    elif status == 429:
+        name = "provider_rate_limited"
+    elif status in (401, 403) or told & {"invalid_api_key", "authentication_error", "permission_error"}:
+        name, body, status = "provider_key_rejected", None, 403
+    elif (status is not None and status < 500 and status != 408) or told & _CALLER_CODES:
+        name = "provider_rejected"
+    else:
+        name = "provider_error"
+    return UpstreamFault(
+        name,
+        status=status,
+        provider=provider,
+        provider_code=code or kind,
+        phase="stream",
+        body=body,
+        content_type=b"application/json" if body else None,
+    )
+
+
+def retry_after_s(headers: Headers, now_unix_s: float | None = None) -> float | None:
+    """Seconds to wait by `retry-after-ms`, else `retry-after` (seconds; a date if the time is told); at most a day."""
+    for name, unit_s in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
+        value = headers(name)
+        if value is None:
+            continue
+        text = value.decode("latin-1").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+            return min(float(text) * unit_s, _MOST_WAIT_S)
+        if unit_s == 1.0 and now_unix_s is not None:
+            try:
+                then = parsedate_to_datetime(text).timestamp()
+            except (ValueError, OverflowError):
+                continue
+            return min(max(then - now_unix_s, 0.0), _MOST_WAIT_S)
+    return None
+
+
+def word(value: Any) -> str | None:
+    """A provider's code or tier if it is one: a short word that may go into records and headers; else None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else None
+
+
+def _error_object(body: bytes) -> Any:
+    try:
+        answer = _ANY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(answer, list) and answer:
+        answer = answer[0]  # Gemini's compatible endpoint wraps it in a list
+    if not isinstance(answer, dict):
+        return None
+    return answer.get("error") or answer
+
+
+def _codes(error: Any) -> tuple[str | None, str | None]:
+    """(type, code) of an error object."""
+    if not isinstance(error, dict):
+        return None, None
+    return word(error.get("type")), word(error.get("code"))
