@@ -49,7 +49,7 @@ def draw(distribution: Distribution, rng: Random, ordinal: int) -> float:
             return distribution
 
 
-class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """How one tier of one model answers. The defaults are a healthy, quick provider.
 
     Fields ending in `_rate` are the share of requests (0 to 1) that meet that fate; `*_after_tokens` says after how

@@ -19,6 +19,7 @@ class Running:
         self.simulator = simulator
         self.journal = simulator.journal
         self.client = client
+        self._streams: list[trio.SocketStream] = []
 
     @property
     def port(self) -> int:
@@ -30,8 +31,15 @@ class Running:
     async def raw(self, data: bytes) -> trio.SocketStream:
         """A bare connection on which these bytes were sent."""
         stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+        self._streams.append(stream)
         await stream.send_all(data)
         return stream
+
+    async def aclose(self) -> None:
+        """Close the client and the bare connections."""
+        await self.client.aclose()
+        for stream in self._streams:
+            await stream.aclose()
 
 
 def world_of(**tiers: Behaviour) -> World:

@@ -73,7 +73,7 @@ def assembled(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
         if part.get("usage") is not None:
             answer["usage"] = part["usage"]
         for choice in part["choices"]:
-            empty = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
+            empty: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
             start = {"index": choice["index"], "message": empty, "logprobs": None, "finish_reason": None}
             kept = choices.setdefault(choice["index"], start)
             message = kept["message"]
