@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 import httptools
 
-from appliance.http1.buffer import UnreadBytes, without_line_ending
+from appliance.http1.buffer import UnreadBytes
 from appliance.http1.chunked import ChunkedDecoder, too_large
 from appliance.http1.framing import body_framing
-from appliance.http1.head import Fields, index_fields, is_token, read_fields, settle_connection
+from appliance.http1.head import Fields, index_fields, read_fields, settle_connection
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
+from appliance.http1.request_line import is_host, split_request_line, split_target
 
 _CR = 13
 _TOKEN_BYTES = b"GPOHDCTABEFIJKLMNQRSUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"
-_HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.:-ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_~%!$&'()*+,;="
 _JOIN_AT = 512  # parts of a chunked body are joined this many at a time: tiny chunks must not cost objects
 
 
@@ -230,54 +230,12 @@ class RequestReader(UnreadBytes):
         return self._pos
 
     def _check_start_line(self, line: bytes) -> None:
-        _split_request_line(line)
-
-
-def _split_request_line(line: bytes) -> tuple[bytes, bytes, tuple[int, int]]:
-    """Method, target and version of a request line with its line ending."""
-    parts = without_line_ending(line, 400).split(b" ")
-    if len(parts) != 3:
-        raise ProtocolRefusal(400, "bad_request_line", "the request line is not method, target and version")
-    method, target, version = parts
-    if not is_token(method) or not target:
-        raise ProtocolRefusal(400, "bad_request_line", "the request line is not method, target and version")
-    if version == b"HTTP/1.1":
-        return method, target, (1, 1)
-    if version == b"HTTP/1.0":
-        return method, target, (1, 0)
-    if len(version) == 8 and version[:5] == b"HTTP/" and version[5:].replace(b".", b"", 1).isdigit():
-        raise ProtocolRefusal(505, "unsupported_version", "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    raise ProtocolRefusal(400, "bad_request_line", "the request line does not end in an HTTP version")
-
-
-def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes | None]:
-    """Path, query and (absolute-form only) authority of a request target (RFC 9112 section 3.2)."""
-    if method == b"CONNECT":
-        raise ProtocolRefusal(501, "method_not_implemented", "this is no tunnel")
-    if not target.isascii() or b"#" in target:
-        raise ProtocolRefusal(400, "bad_target", "the request target holds an illegal byte")
-    authority = None
-    path = target
-    if target[0] != 0x2F:
-        if target == b"*":
-            if method != b"OPTIONS":
-                raise ProtocolRefusal(400, "bad_target", "only OPTIONS may ask for *")
-            return target, b"", None
-        scheme, separator, rest = target.partition(b"://")
-        if not separator or scheme.lower() not in (b"http", b"https"):
-            raise ProtocolRefusal(400, "bad_target", "the request target is neither a path nor an http URL")
-        authority, slash, path = rest.partition(b"/")
-        authority, mark, query = authority.partition(b"?")
-        if mark:  # http://host?query/with/slash
-            return b"/", query + slash + path, authority
-        path = b"/" + path
-    path, _, query = path.partition(b"?")
-    return path, query, authority
+        split_request_line(line)
 
 
 def _parse(raw: bytes, limits: Limits) -> RequestHead:
-    method, target, version = _split_request_line(raw[: raw.index(b"\n") + 1])
-    path, query, authority = _split_target(method, target)
+    method, target, version = split_request_line(raw[: raw.index(b"\n") + 1])
+    path, query, authority = split_target(method, target)
     http_1_1 = version == (1, 1)
     fields = read_fields(httptools.HttpRequestParser, raw, limits.header_count, 400)
     index = index_fields(fields, 400)
@@ -286,10 +244,10 @@ def _parse(raw: bytes, limits: Limits) -> RequestHead:
     if host is None:
         if http_1_1:
             raise ProtocolRefusal(400, "missing_host", "HTTP/1.1 needs a Host header")
-    elif not host or host.strip(_HOST):
+    elif not is_host(host):
         raise ProtocolRefusal(400, "bad_host", "the Host header is not a host")
     if authority is not None:
-        if not authority or authority.strip(_HOST):
+        if not is_host(authority):
             raise ProtocolRefusal(400, "bad_target", "the request target names no host")
         # RFC 9112 section 3.2.2: the target's authority replaces Host
         fields[:] = [(name, value) for name, value in fields if name != b"host"]

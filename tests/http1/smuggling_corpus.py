@@ -32,11 +32,21 @@ CORPUS: tuple[tuple[str, bytes, int, str], ...] = (
     ("cl_unicode_digit", _P + b"Content-Length: \xd9\xa5\r\n\r\nhello", 400, "bad_framing"),
     ("cl_comment", _P + b"Content-Length: 5;x\r\n\r\nhello", 400, "bad_framing"),
     # transfer-encoding
-    ("te_gzip_chunked", _P + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "unsupported_transfer_encoding"),
+    (
+        "te_gzip_chunked",
+        _P + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        501,
+        "unsupported_transfer_encoding",
+    ),
     ("te_chunked_gzip", _P + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400, "bad_framing"),
     ("te_chunked_twice", _P + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400, "bad_framing"),
     ("te_te", _P + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400, "bad_framing"),
-    ("te_te_same", _P + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad_framing"),
+    (
+        "te_te_same",
+        _P + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+        "bad_framing",
+    ),
     ("te_identity", _P + b"Transfer-Encoding: identity\r\n\r\n", 400, "bad_framing"),
     ("te_empty", _P + b"Transfer-Encoding:\r\n\r\n", 400, "bad_framing"),
     ("te_xchunked", _P + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "bad_framing"),
