@@ -22,7 +22,7 @@ from appliance.wire.dialect import Answer, Asked
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_chat_assembly import Assembler
 from appliance.wire.openai_request import read_asked, write_body
-from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, short_id
+from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, short_id
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
@@ -66,7 +66,7 @@ class _Watched(msgspec.Struct, gc=False):
 
 
 class _Choice(msgspec.Struct):
-    delta: dict[str, Any] | None = None
+    delta: dict[str, msgspec.Raw] | None = None
     finish_reason: Any = None
 
 
@@ -190,12 +190,12 @@ class StreamReader(OpenAIStream):
         return event_fields(rest)[1].strip() == _DONE
 
 
-def _content_bytes(delta: dict[str, Any]) -> int:
-    """About how long the content of a delta is; 0 if it has none."""
+def _content_bytes(delta: dict[str, msgspec.Raw]) -> int:
+    """How long the first content of a delta is, as JSON; 0 if it has none. Undecoded: a cut surrogate pair is legal."""
     for field in _CONTENT_FIELDS:
         value = delta.get(field)
-        if value:
-            return len(value.encode(errors="replace")) if isinstance(value, str) else len(_ENCODER.encode(value))
+        if value is not None and (size := content_bytes(value)):
+            return size
     return 0
 
 

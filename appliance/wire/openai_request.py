@@ -10,6 +10,8 @@ from appliance.wire.dialect import Asked, WhyNotRaced
 OURS = ("start_within",)
 """Fields of Startline: no provider sees them."""
 
+MOST_MODEL_CHARACTERS = 512
+
 _ENCODER = msgspec.json.Encoder()
 _TRUE = b"true"
 
@@ -34,6 +36,8 @@ def read_asked(
     model = body.get_str("model") if "model" in body else None
     if not model:
         raise CallerFault("missing_model", param="model")
+    if len(model) > MOST_MODEL_CHARACTERS:
+        raise CallerFault("bad_request", "model is too long.", param="model")
     stream = body.get_bool("stream") or False
     tier = body.get_str("service_tier")
     within = _start_within(body, header_start_within)

@@ -25,7 +25,7 @@ from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Answer, Asked, NotAssemblable
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_request import read_asked, tool_of, write_body
-from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, short_id
+from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, short_id
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import SseSplitter, comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
@@ -55,7 +55,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 
 class _Delta(msgspec.Struct, gc=False):
-    delta: Any = None
+    delta: msgspec.Raw | None = None
 
 
 class _Response(msgspec.Struct):
@@ -143,8 +143,7 @@ class StreamReader(OpenAIStream):
             delta = _DELTA.decode(event_fields(raw)[1] if data is None else data).delta
         except UNREADABLE:
             return self._garbled()
-        if delta:
-            given = len(delta.encode(errors="replace")) if isinstance(delta, str) else len(_ENCODER.encode(delta))
+        if delta is not None and (given := content_bytes(delta)):
             self._start(len(raw), given)
         return True
 

@@ -18,6 +18,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON asked for."""
 
 _ENCODER = msgspec.json.Encoder()
+_EMPTY = frozenset({b"null", b'""', b"[]", b"{}", b"false"})
 
 
 class OpenAIStream:
@@ -154,6 +155,12 @@ class OpenAIStream:
         known = word(tier)
         if known is not None:
             self.tier = known
+
+
+def content_bytes(value: msgspec.Raw) -> int:
+    """The length of a JSON value that may be content, without a string's quotes; 0 if it is empty."""
+    text = bytes(value)
+    return 0 if text in _EMPTY else len(text) - 2 if text.startswith(b'"') else len(text)
 
 
 def short_id(value: Any) -> str | None:

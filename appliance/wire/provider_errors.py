@@ -8,7 +8,9 @@
 | 401, 403 | provider_key_rejected | the operator's key, not the caller's; the body may quote it and is dropped |
 | 408; other 5xx | provider_error | the provider failed |
 | 3xx | provider_error, as 502 | no redirect is followed |
-| other 4xx | provider_rejected | the caller's request; status and body kept |
+| other 4xx | provider_rejected | the caller's request |
+
+Status and body are kept; but a body that is not a JSON object is dropped.
 
 Inside a stream there is no status: the code decides (`in_stream`), and what is unknown is the provider's failure.
 """
@@ -92,9 +94,10 @@ def read_error(
     now_unix_s: float | None = None,
 ) -> UpstreamFault:
     """The fault of an answer with an error status. `now_unix_s` makes a `retry-after` that is a date readable."""
-    kind, code = _codes(_error_object(body))
+    error = _error_object(body)
+    kind, code = _codes(error)
     told = frozenset((kind, code)) - {None}
-    kept: bytes | None = body or None
+    kept = None if error is None else body  # a proxy's page is not of the caller's dialect
     to_caller = status
     if status in (401, 403):
         name, kept, to_caller = "provider_key_rejected", None, 403
@@ -184,9 +187,7 @@ def _error_object(body: bytes) -> Any:
         return None
     if isinstance(answer, list) and answer:
         answer = answer[0]  # Gemini's compatible endpoint wraps it in a list
-    if not isinstance(answer, dict):
-        return None
-    return answer.get("error") or answer
+    return (answer.get("error") or answer) if isinstance(answer, dict) else None
 
 
 def _codes(error: Any) -> tuple[str | None, str | None]:
