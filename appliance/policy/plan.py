@@ -98,20 +98,16 @@ def _reserve_s(rung: Rung, window_s: float, reserves: Latency) -> float:
 
 
 class Reserves(msgspec.Struct, frozen=True):
-    """The reserves that are set: by (model, tier), else for a model ("", tier) or (model, ""), else the default.
+    """The reserves that are set, in seconds: by `model/tier`, else `*/tier`, else `default` (settings' `reserve_s`).
 
     Callable, so that it serves as the `reserves` of `plan_race`.
     """
 
-    default_s: float = DEFAULT_RESERVE_S
-    by_model_tier: dict[tuple[str, str], float] = {}
+    by_rung: dict[str, float] = {}
 
     def __call__(self, rung: Rung) -> float:
         """Seconds in reserve for this rung."""
-        if not self.by_model_tier:
-            return self.default_s
-        tier = rung.tier or ""
-        for key in ((rung.model, tier), (rung.model, ""), ("", tier)):
-            if (found := self.by_model_tier.get(key)) is not None:
+        for key in (f"{rung.model}/{rung.tier}", f"*/{rung.tier}", "default"):
+            if (found := self.by_rung.get(key)) is not None:
                 return found
-        return self.default_s
+        return DEFAULT_RESERVE_S

@@ -195,9 +195,7 @@ class Race:
 
     __slots__ = ("_climb", "_detach", "_faults", "_next", "_now0", "_over", "_plan", "_states", "winner")
 
-    def __init__(
-        self, plan: Plan, now0: float, detach: frozenset[int] | Callable[[int], bool] = frozenset()
-    ) -> None:
+    def __init__(self, plan: Plan, now0: float, detach: frozenset[int] | Callable[[int], bool] = frozenset()) -> None:
         self._plan = plan
         self._now0 = now0
         self._detach = detach

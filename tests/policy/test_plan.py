@@ -38,12 +38,11 @@ def test_the_reserve_of_the_rung_that_is_launched_counts() -> None:
     assert launches(plan_race(LADDER[:2], 30.0, {DEFAULT: -3.0}, 900.0)) == [0.0, 30.0]
 
 
-def test_reserves_are_found_by_model_and_tier_then_by_either() -> None:
-    reserves = Reserves(4.0, {("gpt-5.4-mini", "default"): 1.0, ("gpt-5.4-mini", ""): 2.0, ("", "priority"): 3.0})
+def test_reserves_are_found_by_model_and_tier_then_by_tier_then_the_default() -> None:
+    reserves = Reserves({"gpt-5.4-mini/default": 1.0, "*/priority": 3.0, "default": 4.0})
     assert reserves(Rung("openai", "gpt-5.4-mini", "default")) == 1.0
-    assert reserves(Rung("openai", "gpt-5.4-mini", "priority")) == 2.0
-    assert reserves(Rung("openai", "other", "priority")) == 3.0
-    assert reserves(Rung("openai", "other", None)) == 4.0
+    assert reserves(Rung("openai", "gpt-5.4-mini", "priority")) == 3.0
+    assert reserves(Rung("openai", "other", "default")) == 4.0
     assert Reserves()(FLEX) == 5.0
 
 
