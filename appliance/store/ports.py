@@ -34,7 +34,7 @@ class Ledger(Protocol):
     """Where records are handed over. Both hand-overs are synchronous: from then on only the writer owns the record."""
 
     def check(self) -> None:
-        """Raise ApplianceFault("store_unavailable") if a record could not be accepted now (full queue, failing disk)."""
+        """Raise ApplianceFault("store_unavailable") if a record could not be accepted (full queue, failing disk)."""
         ...
 
     def begin(self, begun: Begun) -> None:

@@ -1,0 +1,1 @@
+"""What outlives the process in append-only files: one record when a request begins, one when it has settled."""

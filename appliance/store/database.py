@@ -1,0 +1,49 @@
+"""Opens SQLite as this program wants it. The rule: WAL, foreign keys, strict quoting; the file is its owner's alone."""
+
+from pathlib import Path
+
+import apsw
+import apsw.bestpractice
+
+BUSY_TIMEOUT_MS = 5_000
+
+DISK_FAULTS: tuple[type[Exception], ...] = (
+    OSError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.NoMemError,
+)
+"""What may pass when the disk recovers; any other exception in the writer is a defect and ends it."""
+
+
+def open_database(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """A connection with the recommended settings; the file is made (mode 0600) unless read-only. Raises apsw.Error.
+
+    Commits are not synced one by one (synchronous NORMAL): the archive is what makes usage durable, and the writer
+    raises it to FULL for changes of keys and providers.
+    """
+    if read_only:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    else:
+        path.touch(mode=0o600)
+        connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        for setting in (
+            apsw.bestpractice.connection_wal,
+            apsw.bestpractice.connection_enable_foreign_keys,
+            apsw.bestpractice.connection_dqs,
+            apsw.bestpractice.connection_optimize,
+            apsw.bestpractice.connection_recursive_triggers,
+        ):
+            setting(connection)
+        connection.pragma("synchronous", 1)
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

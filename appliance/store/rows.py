@@ -1,0 +1,91 @@
+"""Usage records as rows and back. The rule: one statement inserts many rows, so that a batch takes the lock once.
+
+Seen at 64-row batches of 39 columns: one `INSERT … VALUES (…), (…), …` costs 5.4 µs of CPU a row, `executemany` 6.2 and
+a switch of the interpreter lock for each row (20 times slower beside a busy event loop), `INSERT … SELECT … FROM
+json_each(?)` 29.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import apsw
+import msgspec
+
+from appliance.domain.record import AttemptRecord, RequestRecord
+from appliance.domain.tokens import Tokens
+
+Row = tuple[Any, ...]
+
+
+def _columns(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    names: list[str] = []
+    for field in struct.__struct_fields__:
+        names += [f"tokens_{part}" for part in Tokens.__struct_fields__] if field == "tokens" else [field]
+    return tuple(names)
+
+
+REQUEST_COLUMNS = _columns(RequestRecord)
+ATTEMPT_COLUMNS = _columns(AttemptRecord)
+_REQUEST_TOKENS = RequestRecord.__struct_fields__.index("tokens")
+_ATTEMPT_TOKENS = AttemptRecord.__struct_fields__.index("tokens")
+_TOKEN_COUNT = len(Tokens.__struct_fields__)
+_CHUNKS = (64, 16, 4, 1)
+
+
+def request_row(record: RequestRecord) -> Row:
+    """The values of REQUEST_COLUMNS."""
+    return _flat(record, record.tokens, _REQUEST_TOKENS)
+
+
+def attempt_row(record: AttemptRecord) -> Row:
+    """The values of ATTEMPT_COLUMNS."""
+    return _flat(record, record.tokens, _ATTEMPT_TOKENS)
+
+
+def request_from(row: Row) -> RequestRecord:
+    """The record in the values of REQUEST_COLUMNS. Raises msgspec.ValidationError."""
+    return msgspec.convert(_nested(row, _REQUEST_TOKENS), RequestRecord, strict=False)
+
+
+def attempt_from(row: Row) -> AttemptRecord:
+    """The record in the values of ATTEMPT_COLUMNS. Raises msgspec.ValidationError."""
+    return msgspec.convert(_nested(row, _ATTEMPT_TOKENS), AttemptRecord, strict=False)
+
+
+def insert_requests(connection: apsw.Connection, records: Sequence[RequestRecord]) -> None:
+    """Insert the rows; those whose request id is there already are left as they are. Raises apsw.Error."""
+    _insert(connection, "requests", REQUEST_COLUMNS, [request_row(record) for record in records])
+
+
+def insert_attempts(connection: apsw.Connection, records: Sequence[AttemptRecord]) -> None:
+    """Insert the rows; those that are there already are left as they are. Raises apsw.Error."""
+    _insert(connection, "attempts", ATTEMPT_COLUMNS, [attempt_row(record) for record in records])
+
+
+def _flat(record: msgspec.Struct, tokens: Tokens, at: int) -> Row:
+    values = msgspec.structs.astuple(record)
+    return values[:at] + msgspec.structs.astuple(tokens) + values[at + 1 :]
+
+
+def _nested(row: Row, at: int) -> Row:
+    tokens = dict(zip(Tokens.__struct_fields__, row[at : at + _TOKEN_COUNT], strict=True))
+    return (*row[:at], tokens, *row[at + _TOKEN_COUNT :])
+
+
+def _insert(connection: apsw.Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+    at = 0
+    for size in _CHUNKS:
+        while len(rows) - at >= size:
+            values: list[Any] = []
+            for row in rows[at : at + size]:
+                values += row
+            connection.execute(_statement(table, columns, size), values)
+            at += size
+
+
+@cache
+def _statement(table: str, columns: tuple[str, ...], rows: int) -> str:
+    # Four sizes, so that SQLite compiles each once. Names are constants of this module, never input.
+    marks = "(" + ", ".join("?" * len(columns)) + ")"
+    return f"INSERT INTO {table}({', '.join(columns)}) VALUES {', '.join([marks] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608

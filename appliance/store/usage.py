@@ -1,0 +1,182 @@
+"""Questions about usage, for `startline usage` and the admin routes. The rule: never on the writer's connection.
+
+An answer may lag behind the requests by a few milliseconds: what is still queued is not in it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+import msgspec
+import trio
+
+from appliance.domain.record import AttemptRecord, RequestRecord
+from appliance.store.database import open_database
+from appliance.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_from, request_from
+
+GroupBy = Literal["tier", "model", "provider", "key", "reason"]
+_GROUP_COLUMNS: dict[GroupBy, str] = {
+    "tier": "coalesce(tier_served, '')",
+    "model": "coalesce(model_dispatched, model_asked)",
+    "provider": "coalesce(provider, '')",
+    "key": "key_id",
+    "reason": "coalesce(reason, '')",
+}
+_REQUEST = ", ".join(REQUEST_COLUMNS)
+_ATTEMPT = ", ".join(ATTEMPT_COLUMNS)
+_READERS = 2
+
+
+class UsageFilter(msgspec.Struct, frozen=True):
+    """Which requests: all fields that are not None must match. Times are Unix microseconds, `until` exclusive.
+
+    `model` matches the model asked or dispatched, `tier` the tier served or, for what was never served, the one sent.
+    """
+
+    organisation_id: str | None = None
+    since_unix_us: int | None = None
+    until_unix_us: int | None = None
+    key_id: str | None = None
+    model: str | None = None
+    tier: str | None = None
+
+
+class UsageTotals(msgspec.Struct, frozen=True):
+    """Sums over requests. `cost_nanos` adds what is known or estimated; `unknown_costs` requests have neither.
+
+    `compared_nanos` and `default_nanos` add cost and always-default cost of the requests that have both;
+    `saved_nanos` is their difference. `failed` answered with status 400 or more (or none at all).
+    """
+
+    group: str
+    requests: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    unknown_tokens: int
+    cost_nanos: int
+    estimated_costs: int
+    unknown_costs: int
+    unknown_prices: int
+    compared_nanos: int
+    default_nanos: int
+    deadlines: int
+    deadlines_met: int
+
+    @property
+    def saved_nanos(self) -> int:
+        """What always-default would have cost more."""
+        return self.default_nanos - self.compared_nanos
+
+
+class UsagePage(msgspec.Struct, frozen=True):
+    """Requests, newest first; `next` is the `before` of the following page, None on the last."""
+
+    requests: tuple[RequestRecord, ...]
+    next: str | None
+
+
+class UsageDetail(msgspec.Struct, frozen=True):
+    """One request and its attempts in order of launch."""
+
+    request: RequestRecord
+    attempts: tuple[AttemptRecord, ...]
+
+
+_TOTALS = """
+    count(*), coalesce(sum(status >= 400 OR status = 0), 0),
+    coalesce(sum(tokens_input), 0), coalesce(sum(tokens_output), 0), coalesce(sum(tokens_cached), 0),
+    coalesce(sum(tokens_reasoning), 0), coalesce(sum(tokens_certainty = 'unknown'), 0),
+    coalesce(sum(cost_nanos), 0), coalesce(sum(cost_state = 'estimated'), 0), coalesce(sum(cost_nanos IS NULL), 0),
+    coalesce(sum(cost_state = 'unknown_price'), 0),
+    coalesce(sum(CASE WHEN default_nanos IS NOT NULL THEN cost_nanos END), 0),
+    coalesce(sum(CASE WHEN cost_nanos IS NOT NULL THEN default_nanos END), 0),
+    coalesce(sum(window_s IS NOT NULL), 0), coalesce(sum(deadline_met), 0)
+"""
+
+
+class Usage:
+    """Reads the usage of one database; a few connections, made when first needed, each used by one thread at a time."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._limiter = trio.CapacityLimiter(_READERS)
+        self._idle: list[apsw.Connection] = []
+
+    async def page(self, which: UsageFilter, *, limit: int = 100, before: str | None = None) -> UsagePage:
+        """At most `limit` requests, newest first. `before`: a page's `next`. Raises ValueError on another text."""
+        where, values = _conditions(which)
+        if before is not None:
+            at, _, request_id = before.partition("-")
+            where += " AND (at_unix_us, request_id) < (?, ?)"
+            values += [int(at), request_id]
+        sql = f"SELECT {_REQUEST} FROM requests WHERE {where} ORDER BY at_unix_us DESC, request_id DESC LIMIT ?"  # noqa: S608
+        found = tuple(request_from(row) for row in await self._read(sql, [*values, limit + 1]))
+        more = len(found) > limit
+        last = found[limit - 1] if more and limit else None
+        return UsagePage(found[:limit], f"{last.at_unix_us}-{last.request_id}" if last else None)
+
+    async def totals(self, which: UsageFilter) -> UsageTotals:
+        """Sums over all that match; `group` is empty."""
+        where, values = _conditions(which)
+        rows = await self._read(f"SELECT '', {_TOTALS} FROM requests WHERE {where}", values)  # noqa: S608
+        return UsageTotals(*rows[0])
+
+    async def groups(self, which: UsageFilter, by: GroupBy) -> tuple[UsageTotals, ...]:
+        """Sums by tier served, model, provider, key or reason; the most requests first."""
+        where, values = _conditions(which)
+        column = _GROUP_COLUMNS[by]
+        rows = await self._read(
+            f"SELECT {column}, {_TOTALS} FROM requests WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1",  # noqa: S608
+            values,
+        )
+        return tuple(UsageTotals(*row) for row in rows)
+
+    async def request(self, request_id: str, *, organisation_id: str | None = None) -> UsageDetail | None:
+        """One request with its attempts; None if there is none (in that organisation)."""
+        rows = await self._read(f"SELECT {_REQUEST} FROM requests WHERE request_id = ?", [request_id])  # noqa: S608
+        if not rows:
+            return None
+        request = request_from(rows[0])
+        if organisation_id not in (None, request.organisation_id):
+            return None
+        attempts = await self._read(
+            f"SELECT {_ATTEMPT} FROM attempts WHERE request_id = ? ORDER BY ordinal",  # noqa: S608
+            [request_id],
+        )
+        return UsageDetail(request, tuple(map(attempt_from, attempts)))
+
+    def close(self) -> None:
+        """Close the connections; no question may be under way."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _read(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        return await trio.to_thread.run_sync(self._read_here, sql, values, limiter=self._limiter)
+
+    def _read_here(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        connection = self._idle.pop() if self._idle else open_database(self._database, read_only=True)
+        try:
+            return list(connection.execute(sql, values))
+        finally:
+            self._idle.append(connection)
+
+
+def _conditions(which: UsageFilter) -> tuple[str, list[Any]]:
+    """The WHERE clause and its values; the texts are constants."""
+    clauses: list[str] = ["1"]
+    values: list[Any] = []
+    for clause, value in (
+        ("organisation_id = ?", which.organisation_id),
+        ("at_unix_us >= ?", which.since_unix_us),
+        ("at_unix_us < ?", which.until_unix_us),
+        ("key_id = ?", which.key_id),
+        ("? IN (model_asked, model_dispatched)", which.model),
+        ("coalesce(tier_served, tier_sent) = ?", which.tier),
+    ):
+        if value is not None:
+            clauses.append(clause)
+            values.append(value)
+    return " AND ".join(clauses), values
