@@ -61,6 +61,8 @@ HEADINGS = ("", "unit", "gateway", "nginx", "relay", "judged", "floor", "aim", "
 
 def render(lines: Sequence[Line]) -> str:
     """The lines as columns; a column in which nothing was measured is left out."""
+    if not lines:
+        return "nothing was measured"
     cells = [HEADINGS, *(_cells(line) for line in lines)]
     shown = [column for column in range(len(HEADINGS)) if any(row[column] not in ("", "-") for row in cells[1:])] or [0]
     widths = {column: max(len(row[column]) for row in cells) for column in shown}
