@@ -20,6 +20,7 @@ ROUTING_KEYS = frozenset(
 """Keys that decide what a request costs; one that differs from them only in case is refused."""
 
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 9659: the most that a decoder of HTTP content must support
+_ZSTD_STEP_BYTES = 256  # its output cannot be bounded by call, but 4 bytes never make more than 128 KiB
 _STEP_BYTES = 64 * 1024
 
 T = TypeVar("T")
@@ -100,18 +101,24 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
     try:
-        inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-        parts: list[bytes] = []
-        size = 0
-        with inflater.stream_reader(body, read_across_frames=True) as reader:
-            while part := reader.read(min(_STEP_BYTES, limit + 1 - size)):
-                parts.append(part)
-                size += len(part)
+        for begin in range(0, len(body), _ZSTD_STEP_BYTES):
+            feed = body[begin : begin + _ZSTD_STEP_BYTES]
+            while feed:
+                if inflater.eof:  # another frame follows
+                    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+                parts.append(inflater.decompress(feed))
+                feed = inflater.unused_data
+                size += len(parts[-1])
                 if size > limit:
                     raise CallerFault("request_too_large")
     except zstandard.ZstdError:
         raise _invalid("zstd") from None
+    if not inflater.eof:
+        raise _invalid("zstd")
     return b"".join(parts)
 
 

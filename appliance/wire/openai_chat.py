@@ -22,7 +22,7 @@ from appliance.wire.dialect import Answer, Asked
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_chat_assembly import Assembler
 from appliance.wire.openai_request import read_asked, write_body
-from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, short_id
+from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, decode_event, short_id
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
@@ -135,7 +135,7 @@ class StreamReader(OpenAIStream):
         if not self.content_started:
             return self._look_for_start(raw, data, name)
         try:
-            seen = _WATCHED.decode(data)
+            seen = decode_event(_WATCHED, data)
         except UNREADABLE:
             return self._garbled()
         if seen.error or seen.object == "error" or name == b"error":
@@ -150,7 +150,7 @@ class StreamReader(OpenAIStream):
 
     def _look_for_start(self, raw: bytes, data: bytes, name: bytes | None) -> bool:
         try:
-            chunk = _CHUNK.decode(data)
+            chunk = decode_event(_CHUNK, data)
         except UNREADABLE:
             return self._garbled()
         if chunk.error or chunk.object == "error" or name == b"error":
@@ -176,7 +176,7 @@ class StreamReader(OpenAIStream):
         if not self._drop_usage:
             return True
         try:
-            return bool(_CHUNK.decode(data).choices)  # only the chunk that our own option asked for is withheld
+            return bool(decode_event(_CHUNK, data).choices)  # only the chunk that our own option asked for is withheld
         except UNREADABLE:
             return self._garbled()
 
@@ -184,7 +184,7 @@ class StreamReader(OpenAIStream):
         if seen.error:
             error = seen.error if isinstance(seen.error, dict) else {"message": str(seen.error)}
             return self._error(error, raw, data if error is seen.error else None)
-        return self._error(msgspec.to_builtins(_FLAT.decode(data)), raw)
+        return self._error(msgspec.to_builtins(decode_event(_FLAT, data)), raw)
 
     def _closes(self, rest: bytes) -> bool:
         return event_fields(rest)[1].strip() == _DONE

@@ -8,7 +8,7 @@
 | choice | `finish_reason`, any other | last that is not null (objects: merged key by key) |
 | choice | `logprobs` | lists joined; null if there were none |
 | delta | `role`, `id`, `type`, `name` | last that is not empty |
-| delta | `content`, `refusal` | joined; null if there was nothing |
+| delta | `content`, `refusal` | joined; null if nothing came (`content`: or it is empty beside a call or refusal) |
 | delta | `reasoning`, `reasoning_content`, any other text | joined |
 | delta | `tool_calls` | merged by `index`, without it; `arguments` and `input` joined |
 | delta | `function_call` | `name` as above, `arguments` joined |
@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.wire.dialect import NotAssemblable
+from appliance.wire.openai_stream import UNREADABLE, decode_event
 from appliance.wire.sse import SseSplitter, event_fields
 
 _CHUNK = msgspec.json.Decoder(dict[str, Any])
@@ -45,8 +46,8 @@ class Assembler:
             data = event_fields(raw)[1]
             if data and not data.startswith(b"[DONE]"):
                 try:
-                    self._take(_CHUNK.decode(data))
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError, TypeError):
+                    self._take(decode_event(_CHUNK, data))
+                except (*UNREADABLE, AttributeError, TypeError):
                     raise NotAssemblable("a chunk is malformed") from None
 
     def result(self) -> bytes:
@@ -105,6 +106,8 @@ class _Choice:
         message.update(self._lists)
         if self._calls:
             message["tool_calls"] = [call for _, call in self._calls]
+        if message["content"] == "" and (self._calls or message["refusal"] or "function_call" in message):
+            message["content"] = None  # the role chunk says "" before it is known what follows
         for call in (*message.get("tool_calls", ()), {"function": message.get("function_call")}):
             for inner in call.values():
                 _join(inner)

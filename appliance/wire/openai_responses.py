@@ -25,7 +25,7 @@ from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Answer, Asked, NotAssemblable
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_request import read_asked, tool_of, write_body
-from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, short_id
+from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, decode_event, short_id
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import SseSplitter, comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
@@ -123,7 +123,7 @@ class StreamReader(OpenAIStream):
             if not data or data.startswith(b"[DONE]"):
                 return True  # [DONE] is not of this dialect; its terminal event decides
             try:
-                name = _KIND.decode(data).type.encode() if told is None else told
+                name = decode_event(_KIND, data).type.encode() if told is None else told
             except UNREADABLE:
                 return self._garbled()
         self.sequence_number += 1
@@ -140,7 +140,7 @@ class StreamReader(OpenAIStream):
 
     def _look_for_content(self, raw: bytes, data: bytes | None) -> bool:
         try:
-            delta = _DELTA.decode(event_fields(raw)[1] if data is None else data).delta
+            delta = decode_event(_DELTA, event_fields(raw)[1] if data is None else data).delta
         except UNREADABLE:
             return self._garbled()
         if delta is not None and (given := content_bytes(delta)):
@@ -155,7 +155,7 @@ class StreamReader(OpenAIStream):
                 self.started = True
         elif self.response_id is None and name in (b"response.created", b"response.queued", b"response.in_progress"):
             try:
-                seen = _EVENT.decode(event_fields(raw)[1] if data is None else data)
+                seen = decode_event(_EVENT, event_fields(raw)[1] if data is None else data)
             except UNREADABLE:
                 return self._garbled()
             if seen.response is not None:
@@ -167,8 +167,8 @@ class StreamReader(OpenAIStream):
             data = event_fields(raw)[1]
         try:
             if name == b"error":
-                return self._fault(_ERROR.decode(data), data, raw)
-            response = _EVENT.decode(data).response
+                return self._fault(decode_event(_ERROR, data), data, raw)
+            response = decode_event(_EVENT, data).response
         except UNREADABLE:
             return self._garbled()
         if response is None:
@@ -193,8 +193,8 @@ class StreamReader(OpenAIStream):
     def _closes(self, rest: bytes) -> bool:
         name, data = event_fields(rest)
         try:
-            return (_KIND.decode(data).type.encode() if name is None else name) in _TERMINAL and bool(
-                _EVENT.decode(data).response
+            return (decode_event(_KIND, data).type.encode() if name is None else name) in _TERMINAL and bool(
+                decode_event(_EVENT, data).response
             )
         except UNREADABLE:
             return False
@@ -215,9 +215,9 @@ class Assembler:
             name, data = event_fields(raw)
             try:
                 if name is None and data and not data.startswith(b"[DONE]"):
-                    name = _KIND.decode(data).type.encode()
+                    name = decode_event(_KIND, data).type.encode()
                 if name in _TERMINAL:
-                    self._response = bytes(_TERMINAL_OBJECT.decode(data).response)
+                    self._response = bytes(decode_event(_TERMINAL_OBJECT, data).response)
             except UNREADABLE:
                 raise NotAssemblable("an event is malformed") from None
 

@@ -4,7 +4,8 @@ Each event is decoded with msgspec into the few fields that matter; the rest of 
 searching the bytes for marks (0.3 µs against 0.27 µs for each mark), and content can never be mistaken for structure.
 """
 
-from typing import Any
+import re
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,10 +15,12 @@ from appliance.wire.dialect import StartedAt
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import MAX_EVENT_BYTES, SseSplitter
 
+T = TypeVar("T")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON asked for."""
 
 _ENCODER = msgspec.json.Encoder()
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}", b"false"})
 
 
@@ -155,6 +158,22 @@ class OpenAIStream:
         known = word(tier)
         if known is not None:
             self.tier = known
+
+
+def decode_event(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:
+    """`data` decoded; half of a surrogate pair, from servers that cut text by UTF-16 units, reads as U+FFFD.
+
+    Raises one of UNREADABLE.
+    """
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        mended = _SURROGATE.sub(rb"\\ufffd", data)
+        if mended == data:
+            raise
+        return decoder.decode(mended)
 
 
 def content_bytes(value: msgspec.Raw) -> int:

@@ -55,8 +55,7 @@ class SseSplitter:
         if self.carriage:
             events, rest = _cut(data)
         else:
-            end = data.find(b"\n\n") + 2
-            if end == len(data):  # the usual case: one event, whole
+            if 0 <= data.find(b"\n\n") == len(data) - 2:  # the usual case: one event, whole
                 events, rest = [data], b""
             else:
                 *pieces, rest = data.split(b"\n\n")
