@@ -18,7 +18,7 @@ from appliance.simulator.world import World, load
 def choose(name: str = "demo", file: Path | None = None) -> World:
     """The world of a file if one is given, else the built-in of that name.
 
-    Raises KeyError for an unknown name, OSError and msgspec.ValidationError for a file.
+    Raises KeyError for an unknown name, OSError and msgspec.DecodeError for a file.
     """
     return load(file) if file is not None else built_in(name)
 

@@ -5,11 +5,14 @@ bounds), is decided by the given generator alone, and stays small whatever schem
 """
 
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+N = TypeVar("N", int, float)
 
 _MAX_DEPTH: Final = 12
 _MAX_NODES: Final = 2_000
 _MAX_TEXT: Final = 4_096
+_MAX_NUMBER: Final = 10**15
 _FORMATS: Final = {
     "date-time": "2026-01-02T03:04:05Z",
     "date": "2026-01-02",
@@ -89,8 +92,9 @@ class Fitter:
                 return None
 
     def _string(self, schema: dict[str, Any]) -> str:
-        if schema.get("format") in _FORMATS:
-            return _FORMATS[schema["format"]]
+        known = schema.get("format")
+        if isinstance(known, str) and known in _FORMATS:
+            return _FORMATS[known]
         text = self._text or self._rng.choice(("alpha", "beta", "gamma", 'a "quoted" café', "line\nbreak", "→ δ"))
         least = min(_whole(schema.get("minLength"), 0), _MAX_TEXT)
         return text.ljust(least, "x")[: max(0, min(_whole(schema.get("maxLength"), _MAX_TEXT), _MAX_TEXT))]
@@ -105,8 +109,13 @@ class Fitter:
 
 
 def _whole(value: object, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
+    return _within(value) if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def _number(value: object, default: float) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+    return float(_within(value)) if isinstance(value, int | float) and not isinstance(value, bool) else default
+
+
+def _within(value: N) -> N:
+    """The number, kept where arithmetic on it stays exact."""
+    return max(-_MAX_NUMBER, min(_MAX_NUMBER, value))

@@ -120,5 +120,15 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def load(path: Path) -> World:
-    """The world in a TOML file. Raises OSError, or msgspec.ValidationError saying what is wrong and where."""
+    """The world in a TOML file. Raises OSError, or msgspec.DecodeError saying what is wrong and where.
+
+    For example (fields of World, Model and Behaviour; `"*"` is any other model)::
+
+        name = "busy"
+        [models."*".tiers.default]
+        start = 0.5
+        [models."*".tiers.flex]
+        start = {kind = "lognormal", median = 8.0, sigma = 1.0}
+        refusal_rate = 0.2
+    """
     return msgspec.toml.decode(path.read_bytes(), type=World)

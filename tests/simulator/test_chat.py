@@ -1,5 +1,6 @@
 """Chat Completions: shapes by the SDK's types, and the stream and the body as one answer."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from appliance.simulator.completion import complete
 from appliance.simulator.faults import FAULTS, Rejected
 from appliance.simulator.override import Override
 from appliance.simulator.world import Behaviour
+from tests.simulator.odd_json import odd_bodies
 from tests.simulator.sdk_shapes import assembled, chat, chunk, frames
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {
@@ -147,6 +149,13 @@ def test_what_openai_refuses_is_refused(fields: dict[str, Any], param: str) -> N
     with pytest.raises(Rejected) as refused:
         dialect.read({"model": "m", "messages": [{"role": "user", "content": "x"}]} | fields)
     assert (refused.value.fault.status, refused.value.fault.param) == (400, param)
+
+
+@given(odd_bodies("messages", "stop", "tools", "tool_choice", "response_format", "stream_options", "metadata", "n"))
+def test_odd_requests_are_answered_or_refused(fields: dict[str, Any]) -> None:
+    with contextlib.suppress(Rejected):
+        whole, _ = play(Behaviour(tool_calls=2), **fields)
+        assert msgspec.json.decode(whole)["model"] == "m"
 
 
 def test_failure_inside_a_stream_is_one_error_object() -> None:

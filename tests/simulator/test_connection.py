@@ -69,6 +69,23 @@ async def test_a_client_that_stops_reading_holds_nothing_up_and_its_end_is_notic
     assert running.journal[0].outcome == "client_gone"
 
 
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_cut_is_an_end_without_an_end_of_the_body_or_a_reset(start: Start, reset: bool) -> None:
+    running = await start()
+    how = b"x-simulator: %s=2\r\n" % (b"reset" if reset else b"cut")
+    stream = await running.raw(request(how, BODY[:-1] + b',"stream":true}'))
+    await running.journal.wait(lambda journal: len(journal) == 1)
+    await running.journal.idle()
+    if reset:
+        with pytest.raises(trio.BrokenResourceError):
+            await until_closed(stream)
+    else:
+        told = await until_closed(stream)
+        assert told.count(b'"content":') == 3  # the role's empty one and two tokens
+        assert not told.endswith(b"0\r\n\r\n")
+    assert running.journal[0].tokens_sent == 2
+
+
 async def test_requests_on_one_connection_are_counted_and_answered_in_order(start: Start) -> None:
     running = await start()
     stream = await running.raw(request() + request() + request(b"connection: close\r\n"))

@@ -1,5 +1,6 @@
 """Responses: every event by the SDK's types, in OpenAI's order, and the terminal event's object as the body."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from appliance.simulator.faults import FAULTS, Rejected
 from appliance.simulator.override import Override
 from appliance.simulator.script import Phase, Step
 from appliance.simulator.world import Behaviour
+from tests.simulator.odd_json import odd_bodies
 from tests.simulator.sdk_shapes import event, frames, response
 
 TOOL = {"type": "function", "name": "look", "parameters": {
@@ -112,6 +114,13 @@ def test_any_text_survives_streaming(text: str) -> None:
     assert response(whole).output_text == text
     content = [msgspec.json.decode(frames(step.data)[0][1]) for step in steps if step.phase is Phase.CONTENT]
     assert "".join(value["delta"] for value in content) == text
+
+
+@given(odd_bodies("input", "tools", "tool_choice", "text", "reasoning", "include", "metadata", "instructions"))
+def test_odd_requests_are_answered_or_refused(fields: dict[str, Any]) -> None:
+    with contextlib.suppress(Rejected):
+        whole, _ = play(Behaviour(tool_calls=2, reasoning_tokens=2), **fields)
+        assert msgspec.json.decode(whole)["model"] == "m"
 
 
 def test_failure_inside_a_stream_is_a_nested_error_and_a_failed_response() -> None:

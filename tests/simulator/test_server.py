@@ -108,8 +108,11 @@ async def test_tls(start: Start, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> 
         headers = {"authorization": "Bearer sk-sim-x", "x-simulator": "start=0"}
         answer = await https.post(url, json={"model": "m", "input": "x", "stream": True}, headers=headers)
         assert b"response.completed" in answer.content
-        with trio.move_on_after(0.3):
-            await https.post(url, json={"model": "m", "input": "x"}, headers=headers | {"x-simulator": "never"})
+        async with trio.open_nursery() as nursery:
+            never = {"model": "m@sim:never", "input": "x"}
+            nursery.start_soon(lambda: https.post(url, json=never, headers=headers))
+            await running.journal.wait(lambda journal: len(journal) == 2)
+            nursery.cancel_scope.cancel()
     with trio.fail_after(5):
         await running.journal.idle()
     assert [entry.outcome for entry in running.journal] == ["completed", "client_gone"]
