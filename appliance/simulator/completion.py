@@ -143,7 +143,7 @@ def complete(
     if override.id:
         ids = hashlib.sha256(override.id.encode()).hexdigest()
     identity = override.id or ids[:24]
-    length = max(1, min(MAX_OUTPUT_TOKENS, round(draw(behaviour.output_tokens, rng, ordinal))))
+    length = max(1, min(MAX_OUTPUT_TOKENS // asked.choices, round(draw(behaviour.output_tokens, rng, ordinal))))
     choices = tuple(_choice(asked, behaviour, rng, length, f"{ids[:16]}{index}") for index in range(asked.choices))
     reasoning = _words(rng, min(behaviour.reasoning_tokens, MAX_OUTPUT_TOKENS)) if behaviour.reasoning_tokens else ()
     input_tokens = max(1, sum(math.ceil(len(text) / 4) for text in asked.prompt))

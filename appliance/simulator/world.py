@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-MAX_OUTPUT_TOKENS: Final = 32_768
+MAX_OUTPUT_TOKENS: Final = 32_768  # of all choices together: bounds the memory of one answer
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]

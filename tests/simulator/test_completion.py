@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from appliance.simulator import chat
 from appliance.simulator.completion import Completion, complete, digest, logprob, texts, tokenize
 from appliance.simulator.override import Override
-from appliance.simulator.world import Behaviour
+from appliance.simulator.world import MAX_OUTPUT_TOKENS, Behaviour
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -32,6 +32,12 @@ def test_another_tier_changes_the_ids_and_not_the_words() -> None:
 def test_seed_and_request_change_the_words() -> None:
     words = {answer().choices[0].text, answer(seed=2).choices[0].text, answer(temperature=1).choices[0].text}
     assert len(words) == 3
+
+
+def test_the_length_of_all_choices_together_is_bounded() -> None:
+    asked = chat.read(BODY | {"n": 8})
+    completion = complete(asked, Behaviour(output_tokens=1e9), Override(), seed=1, tier="default", ordinal=0)
+    assert completion.output_tokens == MAX_OUTPUT_TOKENS
 
 
 def test_an_id_can_be_given() -> None:
