@@ -78,6 +78,8 @@ CORPUS: tuple[tuple[str, bytes, int, str], ...] = (
     # request line
     ("lf_request_line", b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400, "bad_line_ending"),
     ("http_0_9", b"GET /\r\n\r\n", 400, "bad_request_line"),
+    ("http_0_9_unfinished", b"GET /\r\n", 400, "bad_request_line"),
+    ("long_line_before_its_end", b"GET /" + b"a" * 600 + b"\r\n", 431, "head_too_large"),
     ("http_0_9_space", b"GET / \r\n\r\n", 400, "bad_request_line"),
     ("two_spaces", b"GET  / HTTP/1.1\r\n" + _H + b"\r\n", 400, "bad_request_line"),
     ("tab_separator", b"GET\t/ HTTP/1.1\r\n" + _H + b"\r\n", 400, "bad_request_line"),

@@ -43,6 +43,7 @@ def test_round_trip_cut_anywhere(chunks, extension: bytes, trailers: bytes, afte
     [
         (b"65\r\n", "body_too_large"),
         (b"1\r\na\r\n64\r\n", "body_too_large"),
+        (b"00000000000000001\r\n", "bad_chunk"),
         (b"1;" + b"x" * 19 + b"\r\n", "bad_chunk"),
         (b"1;" + b"x" * 20, "bad_chunk"),
         (b"0\r\n" + b"A: b\r\n" * 6 + b"\r\n", "trailers_too_large"),

@@ -116,6 +116,7 @@ def test_keep_alive(values: list[bytes], http_1_1: bool, expected: bool) -> None
         ([(b"connection", b"Upgrade"), (b"upgrade", b"x"), (b"upgrade", b"y")], []),
         ([(b"connection", b"te, UPGRADE , HTTP2-Settings")], [(b"connection", b"te")]),
         ([(b"connection", b"a"), (b"connection", b"upgrade")], [(b"connection", b"a")]),
+        ([(b"upgrade", b"x"), (b"a", b"1"), (b"a", b"2")], [(b"a", b"1"), (b"a", b"2")]),
         ([(b"upgrade-insecure-requests", b"1")], [(b"upgrade-insecure-requests", b"1")]),
         ([(b"connection", b"upgraded")], [(b"connection", b"upgraded")]),
     ],
@@ -125,4 +126,4 @@ def test_upgrades_leave_both_tables(before, after) -> None:
     index = index_fields(fields, 400)
     settle_connection(fields, index, True)
     assert fields == after
-    assert index == dict(after)
+    assert index == dict(reversed(after))

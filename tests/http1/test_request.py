@@ -223,6 +223,17 @@ def test_path_and_query(target: bytes, path: bytes, query: bytes) -> None:
     assert (head.target, head.path, head.query) == (target, path, query)
 
 
+def test_the_authority_of_an_absolute_target_is_the_host() -> None:
+    head, _ = _read(b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert head.get(b"host") == b"b" and head.get_all(b"host") == [b"b"]
+
+
+def test_empty_lines_are_counted_for_each_request_and_once() -> None:
+    request = b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert len(requests([request * 3])) == 4
+    assert requests([b"\r\n\r", request[3:]])[-1] == ("waiting", False)
+
+
 def test_head_lookup_gives_the_first_of_repeated_names() -> None:
     head, _ = _read(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nx: 2\r\n\r\n")
     assert head.get(b"x") == b"1"
