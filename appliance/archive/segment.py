@@ -1,9 +1,9 @@
 """How a segment looks in bytes. The rule: pure; a torn tail is told from damage, and neither stops the reader.
 
 A segment is a header (magic, version, its number, when it was made, CRC-32) and then frames. A frame is the payload's
-length and a CRC-32 over length and payload (4 bytes each, big-endian), then the payload: one record of `domain.record`
-as msgpack. A frame of length 0 does not exist, so that a tail of zeros, which a file system may leave behind after a
-power cut, is never taken for records.
+length and CRC-32 (4 bytes each, big-endian; the checksum starts from the length instead of 0, so that it covers that
+too), then the payload: one record of `domain.record` as msgpack. A frame of length 0 does not exist, so that a tail of
+zeros, which a file system may leave behind after a power cut, is never taken for records.
 """
 
 import struct
@@ -21,7 +21,6 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _HEADER = struct.Struct(">8sHQQ")
 _CRC = struct.Struct(">I")
 _FRAME = struct.Struct(">II")
-_LENGTH = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 FRAME_BYTES = _FRAME.size
 
@@ -80,7 +79,7 @@ def frame(payload: bytes) -> bytes:
     size = len(payload)
     if not 0 < size <= MAX_RECORD_BYTES:
         raise ValueError(f"a record has 1 to {MAX_RECORD_BYTES} bytes")
-    return _FRAME.pack(size, zlib.crc32(payload, zlib.crc32(_LENGTH.pack(size)))) + payload
+    return _FRAME.pack(size, zlib.crc32(payload, size)) + payload
 
 
 class Scan:
@@ -113,7 +112,7 @@ class Scan:
             if end > len(rest):
                 break
             payload = rest[at + FRAME_BYTES : end]
-            if zlib.crc32(payload, zlib.crc32(rest[at : at + 4])) == crc:
+            if zlib.crc32(payload, size) == crc:
                 found.append((self._offset + at, payload))
                 self.damaged += self._suspect
                 self._suspect = 0

@@ -115,7 +115,7 @@ class ArchiveWriter:
 
     def tend(self) -> bool:
         """One short step of housekeeping: rotate by age, compress a piece. True: there is more to do at once."""
-        if self._file is not None and self._size > HEADER_BYTES and self._due():
+        if self._file is not None and self._size > HEADER_BYTES and self._aged:
             self._begin_segment()
         if self._compression is None:
             below = min(self._number, self._committed.segment)
@@ -154,7 +154,11 @@ class ArchiveWriter:
     def _due(self) -> bool:
         if self._size <= HEADER_BYTES:
             return False
-        return self._size >= self._segment_bytes or self._now_unix_us() - self._created_unix_us >= self._age_us
+        return self._size >= self._segment_bytes or self._aged
+
+    @property
+    def _aged(self) -> bool:
+        return self._now_unix_us() - self._created_unix_us >= self._age_us
 
     def _open(self) -> None:
         for name in self._files.list():

@@ -34,6 +34,26 @@ def canonical_tier(word: str) -> str:
     return {"fast": "priority", "standard": "default", "on_demand": "default"}.get(word, word)
 
 
+KNOWN_TIERS = TIER_WORDS | {
+    "fast",
+    "ultrafast",
+    "scale",
+    "standard",
+    "standard_only",
+    "on_demand",
+    "performance",
+    "reserved",
+    "batch",
+    "balanced",
+}
+OTHER_TIER = "(other)"
+
+
+def recorded_tier(word: str | None) -> str | None:
+    """A tier as a record may hold it: any word a provider is known to have, never a stranger's free text."""
+    return word if word is None or word in KNOWN_TIERS else OTHER_TIER
+
+
 def parse_start_within(value: object, least_s: float = 1.0, most_s: float = 900.0) -> StartWithin:
     """Read a `start_within` value (string or number). Raises ValueError with a sentence for the caller."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

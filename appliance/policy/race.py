@@ -30,8 +30,9 @@ AFTER_LOSS is that table, and its reasons are these:
 
 Time. The deadline ends nothing: it only decides launches, and whether `deadline_met`. Running rungs go on until the
 time to give up, which is a provider_too_slow. Of things that happen in the same instant (`on_many`) the order is: the
-client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear, caller's
-faults, timers last. So a start beats the timer that would have launched another rung, and beats the giving up.
+client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear (so that
+the dearest error is the last word), timers last. So a start beats the timer that would have launched another rung, and
+beats the giving up.
 
 The end. A race ends once, in `Commit` or `GiveUp`, and this is the last command it ever gives. Before it, each other
 running rung gets one `Cancel`, or one `Detach` where the argument `detach` names it: then the attempt may run on
@@ -347,14 +348,12 @@ def _precedence(event: Event) -> tuple[int, int]:
             return 0, 0
         case Started(rung):
             return 1, rung
-        case Refused(rung):
+        case Refused(rung) | Failed(rung):
             return 2, rung
-        case Failed(rung, fault):
-            return (3 if is_callers_fault(fault) else 2), rung
         case Began(rung):
-            return 4, rung
+            return 3, rung
         case Elapsed():
-            return 5, 0
+            return 4, 0
 
 
 def _cause(loss: Loss, fault: Fault) -> str:

@@ -6,7 +6,7 @@ table `open_requests`, so that a slow one does not hold the position back. Repla
 already are left as they are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import apsw
@@ -125,8 +125,7 @@ class Committer:
             settled.append(record)
             open_requests.pop(record.request.request_id, None)
             if len(settled) >= _REPLAY_ROWS:
-                with self.connection:
-                    self._insert_or_split(settled)
+                self._transact(settled, lambda: None)
                 settled = []
         # A begun is dropped only now: one that was written twice may follow its own settled record.
         ends = [interrupted(begun) for begun in open_requests.values() if isinstance(begun, Begun)]
@@ -137,10 +136,12 @@ class Committer:
         if ends:
             self.archive.append([_ENCODER.encode(end) for end in ends])
         self.archive.sync()
-        with self.connection:
-            self._insert_or_split(settled + ends)
+
+        def rest() -> None:
             self.connection.execute("DELETE FROM open_requests")
             self._move(self.archive.end)
+
+        self._transact(settled + ends, rest)
         self.archive.committed(self.archive.end)
         return Recovery(replayed, len(ends), undecodable)
 
@@ -170,13 +171,15 @@ class Committer:
         closed = [(request_id,) for request_id in ended if request_id in self._noted]
         remaining = list(self._fresh.values())[len(long_open) :][:1] if long_open else self._oldest()
         position = remaining[0][0] if remaining else self.archive.end
-        with self.connection:
-            self._insert_or_split(settled)
+
+        def rest() -> None:
             if long_open:
                 self.connection.executemany("INSERT OR IGNORE INTO open_requests VALUES(?, ?)", long_open)
             if closed:
                 self.connection.executemany("DELETE FROM open_requests WHERE request_id = ?", closed)
             self._move(position)
+
+        self._transact(settled, rest)
         for request_id, _ in long_open:
             del self._fresh[request_id]
             self._noted.add(request_id)
@@ -200,12 +203,19 @@ class Committer:
     def _has_row(self, request_id: str) -> bool:
         return bool(self.connection.execute("SELECT count(*) FROM requests WHERE request_id = ?", (request_id,)).get)
 
-    def _insert_or_split(self, settled: list[Settled]) -> None:
-        """Insert rows; if the database refuses a value, one by one, counting those that it cannot hold."""
+    def _transact(self, settled: list[Settled], rest: Callable[[], None]) -> None:
+        """Insert rows and do the rest in one transaction; if the database refuses a value, again, row by row.
+
+        Not with savepoints from the start: they double what a batch costs, and no value should ever be refused.
+        """
         try:
             with self.connection:
                 self._insert(settled)
+                rest()
+            return
         except ROW_FAULTS:
+            pass
+        with self.connection:
             for one in settled:
                 try:
                     with self.connection:
@@ -214,6 +224,7 @@ class Committer:
                     # Its archive record stays; `archive cat` shows it.
                     self.unstorable += 1
                     self._log.error("usage_row_refused", request_id=one.request.request_id, error=type(fault).__name__)
+            rest()
 
     def _insert(self, settled: list[Settled]) -> None:
         insert_requests(self.connection, [one.request for one in settled])

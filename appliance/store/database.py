@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import apsw.bestpractice
 
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_S = 5.0
 
 DISK_FAULTS: tuple[type[Exception], ...] = (
     OSError,
@@ -32,7 +32,7 @@ def open_database(path: Path, *, read_only: bool = False) -> apsw.Connection:
         path.touch(mode=0o600)
         connection = apsw.Connection(str(path))
     try:
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.set_busy_timeout(int(BUSY_TIMEOUT_S * 1000))
         for setting in (
             apsw.bestpractice.connection_wal,
             apsw.bestpractice.connection_enable_foreign_keys,

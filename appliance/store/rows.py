@@ -6,7 +6,7 @@ json_each(?)` 29.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import apsw
@@ -84,7 +84,7 @@ def _insert(connection: apsw.Connection, table: str, columns: tuple[str, ...], r
             at += size
 
 
-@cache
+@lru_cache(maxsize=16)
 def _statement(table: str, columns: tuple[str, ...], rows: int) -> str:
     # Four sizes, so that SQLite compiles each once. Names are constants of this module, never input.
     marks = "(" + ", ".join("?" * len(columns)) + ")"

@@ -1,0 +1,123 @@
+"""The composition root: builds the parts, opens their nurseries in order, stops them in reverse.
+
+`open_appliance` is everything but the listeners: the command line uses it when no server runs. `serve` adds them.
+"""
+
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import resources
+from pathlib import Path
+
+import trio
+from starlette.applications import Starlette
+
+from appliance.archive.writer import ArchiveWriter
+from appliance.domain.record import Settled
+from appliance.http1.limits import Limits
+from appliance.net.dial import Resolver, dial
+from appliance.policy.prices import PRICES_FILE, PriceTable
+from appliance.request.answer import Gateway
+from appliance.server.asgi_lane import AsgiLane
+from appliance.server.front import Front
+from appliance.server.listen import Listeners
+from appliance.server.metrics import Metrics
+from appliance.server.request_log import RequestLog
+from appliance.server.web import build
+from appliance.services import pulse
+from appliance.settings import Settings
+from appliance.store.folder import read_master_key
+from appliance.store.open import Store, open_store
+from appliance.upstream.transport import Pool
+from appliance.upstream.trust import bundle_path, client_context
+
+STREAM_BYTES = 4 * 1024 * 1024 * 1024
+"""A bound on one streamed answer of a provider, against one that never ends."""
+
+
+class Appliance:
+    """The parts of one running process."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.metrics = Metrics()
+        self.prices = PriceTable(resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes())
+        self.pool = Pool(
+            dial,
+            tls=lambda: client_context(bundle_path(settings.ca_bundle)),
+            limits=Limits(body_bytes=STREAM_BYTES),
+            connect_timeout_s=settings.connect_timeout_s,
+            idle_s=settings.pool_idle_s,
+        )
+        self._log = RequestLog() if settings.log_requests else None
+        self.gateway = Gateway(
+            settings=settings,
+            directory=store.directory,
+            ledger=store.ledger,
+            prices=self.prices,
+            pool=self.pool,
+            unix_s=time.time,
+            on_settled=self._settled,
+        )
+        self.front = Front(self.gateway, settings)
+        self.application: Starlette = build(self.front, self.metrics)
+        self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s)
+        self.listeners = Listeners(self.front, self.lane, settings.max_connections)
+        self._watch()
+
+    def _settled(self, settled: Settled) -> None:
+        self.metrics.settled(settled)
+        if self._log is not None:
+            self._log.settled(settled)
+
+    def _watch(self) -> None:
+        watch, counters = self.metrics.watch, lambda: self.store.ledger.counters
+        watch("startline_live_requests", lambda: len(self.gateway.live))
+        watch("startline_client_connections", lambda: self.listeners.connections)
+        watch("startline_idle_provider_connections", self.pool.idle_count)
+        watch("startline_store_queued_bytes", lambda: counters().held_bytes)
+        watch("startline_store_lost_total", lambda: counters().lost)
+
+
+@asynccontextmanager
+async def open_appliance(settings: Settings, folder: Path) -> AsyncIterator[Appliance]:
+    """Open the data folder and run everything but listeners. Raises what `open_store` raises."""
+    supplied = read_master_key(settings.master_key.encode()) if settings.master_key else None
+    archive = partial(
+        ArchiveWriter, segment_bytes=settings.archive_segment_bytes, segment_age_s=settings.archive_segment_age_s
+    )
+    trio.socket.set_custom_hostname_resolver(Resolver(settings.dns_cache_s))
+    async with open_store(
+        folder,
+        archive=archive,
+        now_unix_us=time.time_ns() // 1000,
+        random=secrets.token_bytes,
+        supplied_master_key=supplied,
+        durability=settings.durability,
+        on_store_failure=settings.on_store_failure,
+        linger_s=settings.writer_linger_s,
+    ) as store:
+        appliance = Appliance(settings, store)
+        forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(appliance.pool.run)
+            nursery.start_soon(pulse.run, appliance.gateway)
+            try:
+                yield appliance
+            finally:
+                forget()
+                nursery.cancel_scope.cancel()
+
+
+async def serve(
+    appliance: Appliance,
+    sockets: list[socket.socket],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on listening sockets until cancelled; then requests in work get `shutdown_s` to end."""
+    await appliance.listeners.serve(sockets, appliance.settings.shutdown_s, task_status=task_status)

@@ -1,0 +1,127 @@
+"""First step: who asks, and for what. The rule: everything that can be refused without a provider is refused here.
+
+`identify` looks at the head alone, so that a stranger's body is never read; `admit` reads the body once.
+"""
+
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import msgspec
+import trio
+
+from appliance.domain.errors import CallerFault
+from appliance.domain.identity import ApiKey, KeyKind
+from appliance.domain.tier import TIER_WORDS, StartWithin, parse_start_within
+from appliance.policy.access import Access
+from appliance.request.call import Call
+from appliance.settings import Settings
+from appliance.store.keys import MalformedKey, TruncatedKey, check_token, parse_key, verify
+from appliance.store.ports import Directory
+from appliance.wire.body import RequestBody, decompress
+from appliance.wire.dialect import Asked, Dialect
+
+HeaderGetter = Callable[[bytes], bytes | None]
+
+THREAD_BYTES = 262_144
+"""A compressed body from this size on is decompressed in a thread: it would hold up every other request."""
+
+
+def credential(get: HeaderGetter, query: bytes) -> str | None:
+    """The API key of a request, wherever the client's SDK puts it; None if there is none."""
+    found = get(b"authorization")
+    if found is not None:
+        scheme, _, token = found.partition(b" ")
+        found = token.strip() if scheme.lower() == b"bearer" else None
+    if not found:
+        found = get(b"x-api-key") or get(b"x-goog-api-key")
+    if not found and b"key=" in query:
+        values = parse_qs(query.decode("latin-1")).get("key")
+        return values[0] if values else None
+    return found.decode("latin-1") if found else None
+
+
+class Doorkeeper:
+    """Checks credentials. Compiled restrictions of keys are kept beside the directory's immutable key objects."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._access: dict[str, tuple[ApiKey, Access]] = {}
+
+    def identify(
+        self,
+        get: HeaderGetter,
+        query: bytes,
+        address: str | None,
+        now_unix_s: float,
+        kind: KeyKind = "inference",
+    ) -> ApiKey:
+        """The key that asks. Raises CallerFault: missing, invalid, truncated, revoked, expired, wrong kind, address."""
+        token = credential(get, query)
+        if token is None:
+            raise CallerFault("missing_api_key")
+        key = None
+        try:
+            _, public_id = parse_key(token)
+            key = self._directory.key(public_id)
+            if not verify(token, key):
+                check_token(token)
+                raise CallerFault("invalid_api_key")
+        except TruncatedKey:
+            raise CallerFault("invalid_api_key", "The API key is cut short or mistyped.") from None
+        except MalformedKey:
+            raise CallerFault("invalid_api_key", "This is not an API key of Startline.") from None
+        if key is None:
+            raise CallerFault("invalid_api_key")
+        self.access(key).check(now_unix_s=now_unix_s, address=address, kind=kind)
+        return key
+
+    def access(self, key: ApiKey) -> Access:
+        """The compiled restrictions of a key."""
+        known = self._access.get(key.key_id)
+        if known is None or known[0] is not key:
+            if len(self._access) > 100_000:
+                self._access.clear()
+            known = (key, Access(key))
+            self._access[key.key_id] = known
+        return known[1]
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """A request that may go on: what was asked, and the tier wish that holds for it.
+
+    `passed_tier`: a service tier of the provider's own that passes unchanged, unraced.
+    """
+
+    asked: Asked
+    wish: StartWithin
+    passed_tier: str | None
+
+
+async def admit(call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings) -> Admitted:
+    """Read the body and the wish. Raises CallerFault."""
+    body = call.body
+    encoding = call.get(b"content-encoding")
+    if encoding is not None and encoding != b"identity":
+        if len(body) >= THREAD_BYTES:
+            body = await trio.to_thread.run_sync(decompress, encoding, body, settings.max_body_bytes)
+        else:
+            body = decompress(encoding, body, settings.max_body_bytes)
+    asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"))
+    access.check_model(asked.model)
+    tier = asked.service_tier
+    if tier is not None and tier not in TIER_WORDS:
+        return Admitted(asked, "default", tier)
+    wish: StartWithin | None = tier if tier is not None else asked.start_within  # type: ignore[assignment]
+    if wish is None:
+        key = call.key
+        text = key.start_within or directory.organisation(key.organisation_id).start_within
+        wish = parse_start_within(text, settings.start_within_least_s, settings.start_within_most_s)
+    elif not isinstance(wish, str):
+        least_s, most_s = settings.start_within_least_s, settings.start_within_most_s
+        if not least_s <= wish.seconds <= most_s:
+            raise CallerFault(
+                "invalid_start_within",
+                f"start_within must be between {least_s:g} and {most_s:g} seconds.",
+                param="start_within",
+            )
+    return Admitted(asked, wish, None)

@@ -1,0 +1,356 @@
+"""What Startline does with a request, in five steps: admit → plan → race → answer → settle. Read this page first.
+
+The rule: whatever happens to a request, it is answered if anyone is left to answer, and settled once, without an
+await. Everything from admission to the last byte runs under the call's scope: the client's leaving, a revoked key, a
+stop and the time limits all end it in the same way.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import structlog
+import trio
+
+from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
+from appliance.domain.identity import ApiKey
+from appliance.domain.record import Settled
+from appliance.policy.plan import Plan
+from appliance.policy.prices import PriceTable
+from appliance.request.admit import Doorkeeper, HeaderGetter, admit
+from appliance.request.call import Call, Header, Reply
+from appliance.request.facts import fault_facts, fault_headers, race_headers, stream_facts
+from appliance.request.listing import answer_models
+from appliance.request.plan import Planner
+from appliance.request.race import run_plan, too_slow
+from appliance.request.settle import begun_record, settled_record
+from appliance.request.slots import Slots
+from appliance.request.work import Work
+from appliance.settings import Settings
+from appliance.store.ports import Directory, Ledger
+from appliance.upstream.attempt import Attempt
+from appliance.upstream.headers import to_client, to_provider
+from appliance.upstream.transport import Pool
+from appliance.wire import openai_chat, openai_embeddings, openai_responses
+from appliance.wire.dialect import Dialect, NotAssemblable
+from appliance.wire.faults import fault_body
+
+log = structlog.get_logger()
+
+DIALECTS: dict[str, Dialect] = {
+    "openai_chat": openai_chat,
+    "openai_responses": openai_responses,
+    "openai_embeddings": openai_embeddings,
+}
+
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+NO_CACHE = (b"cache-control", b"no-cache")
+BARRIER_S = 2.0
+REFUSE_S = 5.0
+"""A last word to a client whose call was ended from outside gets this long."""
+
+
+class Gateway:
+    """Answers calls. One for the process; holds what requests share and nothing of any request but `live`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        directory: Directory,
+        ledger: Ledger,
+        prices: PriceTable,
+        pool: Pool,
+        unix_s: Callable[[], float],
+        on_settled: Callable[[Settled], None],
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.ledger = ledger
+        self.prices = prices
+        self.pool = pool
+        self.slots = Slots()
+        self.doorkeeper = Doorkeeper(directory)
+        self.planner = Planner(directory, prices, self.slots, settings)
+        self.live: dict[Call, Work] = {}
+        self._unix_s = unix_s
+        self._on_settled = on_settled
+
+    def identify(self, get: HeaderGetter, query: bytes, address: str | None) -> ApiKey:
+        """Who asks. Raises CallerFault."""
+        return self.doorkeeper.identify(get, query, address, self._unix_s())
+
+    def revoked(self, key: ApiKey) -> None:
+        """End the requests of a key that may no longer ask."""
+        for call in [call for call in self.live if call.key.key_id == key.key_id]:
+            call.leave("revoked")
+
+    def pulse(self, now_s: float, comment_s: float) -> None:
+        """Look at every request in work: comments for silent streams, an end to silent providers."""
+        idle_s = self.settings.idle_timeout_s
+        for call, work in list(self.live.items()):
+            winner, reply = work.winner, call.reply
+            if reply.busy:
+                continue  # the client is the one that is slow
+            if winner is not None and winner.end == "running" and now_s - winner.touched_s >= idle_s:
+                call.leave("idle")
+                continue
+            if work.admitted is None or not work.admitted.asked.stream or work.dialect is None or reply.ended:
+                continue
+            last_s = max(call.arrived_s, reply.commented_s, winner.touched_s if winner is not None else 0.0)
+            if now_s - last_s >= comment_s:
+                named = (b"x-startline-request-id", call.request_id.encode())
+                reply.keep_alive([EVENT_STREAM, NO_CACHE, named], work.dialect.keep_alive(), now_s)
+                work.status = 200
+
+    # -- one request ---------------------------------------------------------------------------------------------------
+
+    async def answer(self, call: Call) -> None:
+        """Answer one call and settle it. Raises nothing but Cancelled, at a stop."""
+        if call.endpoint.dialect == "openai_models":
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await answer_models(call, self)
+            return
+        work = Work(call)
+        self.live[call] = work
+        call.scope.deadline = call.arrived_s + self.settings.first_content_timeout_s
+        try:
+            try:
+                with call.scope:
+                    await self._steps(call, work)
+                if call.scope.cancelled_caught:
+                    work.fault = self._ended_from_outside(call)
+            except Fault as fault:
+                work.fault = fault
+            except trio.Cancelled:
+                call.cause = call.cause or "shutdown"
+                raise
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                call.cause = call.cause or "client_gone"
+                work.fault = CallerFault("client_gone")
+            except Exception as bug:  # shape: allow excepts because it is logged and answered with internal_error
+                self._log_bug(bug, call)
+                work.fault = ApplianceFault("internal_error")
+            if work.fault is not None:
+                await self._last_word(call, work, work.fault)
+        finally:
+            del self.live[call]
+            self._settle(call, work)
+
+    async def _steps(self, call: Call, work: Work) -> None:
+        self.ledger.check()
+        dialect = work.dialect = DIALECTS[call.endpoint.dialect]
+        access = self.doorkeeper.access(call.key)
+        work.admitted = await admit(call, dialect, self.directory, access, self.settings)
+        plan = work.plan = self.planner.plan(work)
+        try:
+            await self._race(call, work, plan, dialect)
+        finally:
+            if work.racing:
+                self.slots.give_back(call.key.organisation_id)
+        winner = work.winner
+        if winner is None:
+            raise ApplianceFault("internal_error")
+        call.scope.deadline = float("inf")  # from here on only silence ends it: services/pulse.py
+        if winner.whole is not None:
+            await self._answer_whole(call, work, winner, dialect, winner.whole)
+        elif work.admitted.asked.stream:
+            await self._answer_stream(call, work, winner, dialect)
+        else:
+            await self._answer_assembled(call, work, winner, dialect)
+
+    async def _race(self, call: Call, work: Work, plan: Plan, dialect: Dialect) -> None:
+        admitted, provider = work.admitted, work.provider
+        if admitted is None or provider is None:
+            raise ApplianceFault("internal_error")
+        asked = admitted.asked
+        stream = asked.stream or len(plan.rungs) > 1
+        headers = to_provider(call.headers)
+        target = self.planner.target(provider, call.endpoint.upstream)
+
+        def launch(place: int) -> Attempt:
+            rung = plan.rungs[place].rung
+            body = dialect.upstream_body(
+                asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
+            )
+            reader = (
+                dialect.StreamReader(
+                    started_at=call.key.started_at,
+                    drop_usage=asked.stream and not asked.include_usage,
+                    provider=provider.name,
+                    tier_asked=rung.tier,
+                )
+                if stream
+                else None
+            )
+            attempt = Attempt(
+                self.pool,
+                target,
+                rung,
+                len(work.attempts) + 1,
+                dialect=dialect,
+                headers=headers,
+                body=body,
+                reader=reader,
+                now_unix_s=self._unix_s,
+            )
+            if not work.attempts:
+                self.ledger.begin(begun_record(work, plan, self.prices))
+            work.attempts.append(attempt)
+            return attempt
+
+        async def warm(_: int) -> None:
+            await self.pool.warm(target.origin)
+
+        await run_plan(work, plan, launch, lambda: self.directory.secret(provider), warm)
+
+    # -- the three forms of an answer ----------------------------------------------------------------------------------
+
+    async def _answer_whole(self, call: Call, work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> None:
+        try:
+            answer = dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
+        except UpstreamFault as fault:
+            winner.fault = fault
+            work.winner = None
+            raise
+        work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
+        await self._reply_whole(call, work, winner, body)
+
+    async def _answer_assembled(self, call: Call, work: Work, winner: Attempt, dialect: Dialect) -> None:
+        assembler = dialect.Assembler()
+        events = winner.first
+        size_bytes = 0
+        while events:
+            size_bytes += len(events)
+            if size_bytes > self.settings.max_answer_bytes:
+                raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
+            assembler.feed(events)
+            events = await winner.more()
+        self._take_facts(work, winner)
+        reader = winner.reader
+        if winner.fault is not None or reader is None:
+            raise winner.fault or ApplianceFault("internal_error")
+        assembler.feed(reader.terminal_event or b"")
+        try:
+            body = assembler.result()
+        except NotAssemblable:
+            raise UpstreamFault("provider_garbled", "The streamed answer could not be assembled.") from None
+        await self._reply_whole(call, work, winner, body)
+        await winner.drain()
+
+    async def _reply_whole(self, call: Call, work: Work, winner: Attempt, body: bytes) -> None:
+        work.status = 200
+        work.answered_s = trio.current_time()
+        headers = [*race_headers(work, self.prices), (b"content-type", b"application/json")]
+        if winner.head is not None:
+            headers += to_client(winner.head.headers)
+        if self.settings.durability == "strict":
+            await self._make_durable(call, work)
+        await call.reply.whole(200, headers, body)
+
+    async def _answer_stream(self, call: Call, work: Work, winner: Attempt, dialect: Dialect) -> None:
+        reply, reader = call.reply, winner.reader
+        if reader is None:
+            raise ApplianceFault("internal_error")
+        work.status = 200
+        work.answered_s = trio.current_time()
+        self._take_facts(work, winner)
+        if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
+            await reply.send(stream_facts(work, self.prices) + winner.first)
+        else:
+            headers = [EVENT_STREAM, NO_CACHE, *race_headers(work, self.prices)]
+            if winner.head is not None:
+                headers += to_client(winner.head.headers)
+            await reply.start(headers, winner.first)
+        while events := await winner.more():
+            await reply.send(events)
+        self._take_facts(work, winner)
+        if winner.fault is not None:
+            raise winner.fault
+        if self.settings.durability == "strict":
+            await self._make_durable(call, work)
+        await reply.end(reader.terminal_event or b"")
+        await winner.drain()
+
+    def _take_facts(self, work: Work, winner: Attempt) -> None:
+        reader = winner.reader
+        if reader is not None:
+            work.tier_served, work.response_id = reader.tier, reader.response_id
+            if reader.usage is not None:
+                work.tokens = reader.usage
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    async def _make_durable(self, call: Call, work: Work) -> None:
+        """strict: the record first, then the end of the answer. Raises ApplianceFault if it cannot be kept in time."""
+        self._settle(call, work)
+        try:
+            with trio.fail_after(BARRIER_S):
+                await self.ledger.barrier()
+        except trio.TooSlowError:
+            raise ApplianceFault("store_unavailable") from None
+
+    def _settle(self, call: Call, work: Work) -> None:
+        if work.settled:
+            return
+        work.settled = True
+        work.client_gone = call.cause == "client_gone"
+        for attempt in work.attempts:
+            attempt.close()
+        settled = settled_record(work, self.prices, trio.current_time())
+        self.ledger.settle(settled)
+        self._on_settled(settled)
+
+    def _ended_from_outside(self, call: Call) -> Fault:
+        match call.cause:
+            case None | "too_slow" | "idle":
+                return too_slow()
+            case "revoked":
+                return CallerFault("revoked_api_key")
+            case "shutdown":
+                return ApplianceFault("shutting_down")
+            case _:
+                return CallerFault("client_gone")
+
+    async def _last_word(self, call: Call, work: Work, fault: Fault) -> None:
+        """Tell the client what went wrong: as an answer, or as the event that ends its stream."""
+        for attempt in work.attempts:
+            attempt.close()
+        if fault.kind.code == "client_gone":
+            work.status = work.status or 499
+            return
+        try:
+            with trio.move_on_after(REFUSE_S, shield=True):
+                if not call.reply.started:
+                    work.status = fault.status
+                    await self.refuse(call.reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices))
+                elif work.dialect is not None:
+                    reader = work.winner.reader if work.winner is not None else None
+                    event = work.dialect.error_event(
+                        fault,
+                        sequence_number=reader.sequence_number + 1 if reader is not None else 0,
+                        response_id=reader.response_id if reader is not None else None,
+                    )
+                    await call.reply.end(fault_facts(work, fault) + event)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            call.cause = call.cause or "client_gone"
+
+    async def refuse(
+        self,
+        reply: Reply,
+        fault: Fault,
+        request_id: str,
+        dialect: str = "openai_chat",
+        more: Sequence[Header] = (),
+    ) -> None:
+        """Answer with a fault, in the caller's dialect. Raises trio.BrokenResourceError when the client is gone."""
+        body, kind = fault_body(fault, dialect, request_id)
+        own = more or ((b"x-startline-request-id", request_id.encode()),)
+        await reply.whole(fault.status, [*own, (b"content-type", kind), *fault_headers(fault)], body)
+
+    def _log_bug(self, bug: BaseException, call: Call) -> None:
+        frames = []
+        trace = bug.__traceback__
+        while trace is not None:
+            frames.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        log.error("request_failed", request_id=call.request_id, exception=type(bug).__name__, frames=frames[-6:])

@@ -1,0 +1,85 @@
+"""What Startline tells the client about its request: the `x-startline-*` headers. The rule: one place writes them.
+
+When a keep-alive comment had to go out before the answer started, the headers are gone already: then the same facts
+follow as one comment line, which every SSE client ignores.
+"""
+
+from appliance.domain.errors import Fault
+from appliance.domain.money import cost_of, usd
+from appliance.domain.tier import canonical_tier
+from appliance.policy.prices import PriceTable
+from appliance.request.call import Header
+from appliance.request.settle import overhead_s
+from appliance.request.work import Work
+from appliance.wire.faults import fault_header
+
+MODE = (b"x-startline-mode", b"byok")
+
+
+def race_headers(work: Work, prices: PriceTable) -> list[Header]:
+    """The facts that are known when the answer begins."""
+    call, winner = work.call, work.winner
+    headers: list[Header] = [(b"x-startline-request-id", call.request_id.encode())]
+    provider = work.provider
+    if provider is None:
+        return headers
+    headers.append((b"x-startline-provider", provider.name.encode()))
+    if work.attempts:
+        headers.append((b"x-startline-race", race_line(work).encode()))
+        headers.append((b"x-startline-retries", b"%d" % sum(attempt.retries for attempt in work.attempts)))
+    if winner is None or winner.started_s is None:
+        return headers
+    tier = canonical_tier(work.tier_served or winner.rung.tier or "default")
+    started_s = winner.started_s - call.arrived_s
+    headers += [
+        (b"x-startline-model", winner.rung.model.encode()),
+        (b"x-startline-tier", tier.encode()),
+        (b"x-startline-reason", (work.reason or "").encode()),
+        (b"x-startline-started-ms", b"%d" % round(started_s * 1e3)),
+        (b"x-startline-overhead-ms", b"%.3f" % (overhead_s(work) * 1e3)),
+        MODE,
+    ]
+    window_s = work.plan.window_s if work.plan is not None else None
+    if window_s is not None:
+        headers.append((b"x-startline-deadline-met", b"true" if started_s <= window_s else b"false"))
+    if work.tokens.certainty == "known" and len(work.attempts) == 1:
+        rates = prices.rates(provider.price_as or provider.kind, winner.rung.model, tier)
+        nanos = cost_of(work.tokens, rates).nanos
+        if nanos is not None:
+            headers.append((b"x-startline-cost-usd", usd(nanos).encode()))
+    return headers
+
+
+def race_line(work: Work) -> str:
+    """One line of what happened: `flex@0.000 lost@7.512, default@5.000 won@7.510`, seconds since the request came."""
+    zero_s = work.call.arrived_s
+    parts = []
+    for attempt in work.attempts:
+        if attempt is work.winner:
+            ended, at_s = "won", attempt.started_s
+        else:
+            ended, at_s = work.outcome_of(attempt), attempt.end_s
+        tier = attempt.rung.tier or "untiered"
+        parts.append(f"{tier}@{attempt.start_s - zero_s:.3f} {ended}@{(at_s or zero_s) - zero_s:.3f}")
+    return ", ".join(parts)
+
+
+def stream_facts(work: Work, prices: PriceTable) -> bytes:
+    """The headers' facts as one SSE comment line."""
+    pairs = b"; ".join(name.removeprefix(b"x-startline-") + b"=" + value for name, value in race_headers(work, prices))
+    return b": startline " + pairs.replace(b"\r", b"").replace(b"\n", b"") + b"\n\n"
+
+
+def fault_headers(fault: Fault) -> list[Header]:
+    """The headers of an answer that is a fault: the block, the time to wait, and what the provider said of it."""
+    headers = [(b"x-startline-error", fault_header(fault)), *fault.headers]
+    if fault.retry_after_s is not None and not any(name == b"retry-after" for name, _ in fault.headers):
+        headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
+    if fault.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+def fault_facts(work: Work, fault: Fault) -> bytes:
+    """The request id, for a stream that ends in an error event."""
+    return b": startline request-id=" + work.call.request_id.encode() + b"; error=" + fault.code.encode() + b"\n\n"

@@ -1,0 +1,151 @@
+"""Third step: run the plan. The rule: one nursery per race, one cancel scope per attempt, no winner before its losers end.
+
+The decisions are `policy/race.py`'s; here its commands become tasks, scopes and sockets, and what happens to them
+becomes its events. A cancelled loser's socket is closed by the command itself, before its task has even heard of it;
+the nursery then cannot be left until every task has. A plan with one rung opens no nursery: it runs inline under the
+call's own scope.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from appliance.domain.errors import ApplianceFault, Fault, UpstreamFault
+from appliance.net.wake import Wakeup
+from appliance.policy.plan import Plan
+from appliance.policy.race import (
+    Cancel,
+    Command,
+    Commit,
+    Detach,
+    Elapsed,
+    Event,
+    Failed,
+    GiveUp,
+    Race,
+    Refused,
+    Start,
+    Started,
+    sole_reason,
+)
+from appliance.request.work import Work
+from appliance.upstream.attempt import Attempt
+
+WARM_S = 1.0
+"""The next rung's connection is opened this long before its launch."""
+
+Launch = Callable[[int], Attempt]
+"""Makes the attempt of a rung, by its place in the plan."""
+
+Secret = Callable[[], str]
+
+WarmUp = Callable[[int], Awaitable[None]]
+"""Has a connection ready for a rung."""
+
+
+async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp) -> None:
+    """Run the plan until an answer has started: then `work.winner` and `work.reason` are set. Raises Fault."""
+    if len(plan.rungs) == 1:
+        await _run_one(work, plan, launch, secret)
+    else:
+        await _Driver(work, plan, launch, secret, warm).run()
+
+
+async def _run_one(work: Work, plan: Plan, launch: Launch, secret: Secret) -> None:
+    attempt = launch(0)
+    await attempt.begin(secret)
+    if attempt.fault is not None:
+        raise attempt.fault
+    work.winner = attempt
+    work.reason = sole_reason(plan)
+
+
+class _Driver:
+    """Executes one race's commands and reports its events."""
+
+    def __init__(self, work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp) -> None:
+        self._work = work
+        self._plan = plan
+        self._launch = launch
+        self._secret = secret
+        self._warm = warm
+        self._machine = Race(plan, work.call.arrived_s)
+        self._events: list[Event] = []
+        self._wakeup = Wakeup()
+        self._by_rung: dict[int, Attempt] = {}
+        self._fault: Fault | None = None
+        self._warmed = 0
+
+    async def run(self) -> None:
+        machine = self._machine
+        async with trio.open_nursery() as nursery:
+            self._execute(machine.begin(trio.current_time()), nursery)
+            while not machine.over:
+                with trio.CancelScope(deadline=self._next_wake()):
+                    await self._wakeup.wait()
+                self._warm_up(nursery)
+                now = trio.current_time()
+                events, self._events = self._events, []
+                self._execute(machine.on_many(events or [Elapsed(now)], now), nursery)
+            nursery.cancel_scope.cancel()
+        if self._fault is not None:
+            raise self._fault
+        self._work.reason = machine.reason()
+
+    async def _try(self, rung: int, attempt: Attempt) -> None:
+        with attempt.scope:
+            await attempt.begin(self._secret)
+        if attempt.fault is None:
+            if attempt.started_s is None:
+                return  # cancelled
+            self._events.append(Started(rung))
+        elif attempt.fault.kind.code == "provider_refused":
+            self._events.append(Refused(rung, attempt.fault))
+        else:
+            self._events.append(Failed(rung, attempt.fault))
+        self._wakeup.wake()
+
+    def _execute(self, commands: list[Command], nursery: trio.Nursery) -> None:
+        for command in commands:
+            match command:
+                case Start(rung):
+                    attempt = self._by_rung[rung] = self._launch(rung)
+                    nursery.start_soon(self._try, rung, attempt)
+                case Cancel(rung, reason):
+                    attempt = self._by_rung[rung]
+                    self._work.causes[attempt.ordinal] = reason
+                    attempt.close()
+                    attempt.scope.cancel()
+                case Commit(rung):
+                    self._work.winner = self._by_rung[rung]
+                case GiveUp(fault):
+                    self._fault = fault
+                case Detach():
+                    raise ApplianceFault("internal_error")  # no plan of ours detaches
+
+    def _next_launch_s(self) -> tuple[int, float] | None:
+        rung = len(self._by_rung)
+        if rung < len(self._plan.rungs):
+            launch_s = self._plan.rungs[rung].launch_s
+            if launch_s is not None:
+                return rung, self._work.call.arrived_s + launch_s
+        return None
+
+    def _next_wake(self) -> float:
+        timer = self._machine.next_timer
+        at = float("inf") if timer is None else timer
+        launch = self._next_launch_s()
+        if launch is not None and launch[0] > self._warmed:
+            at = min(at, launch[1] - WARM_S)
+        return at
+
+    def _warm_up(self, nursery: trio.Nursery) -> None:
+        launch = self._next_launch_s()
+        if launch is not None and launch[0] > self._warmed and trio.current_time() >= launch[1] - WARM_S:
+            self._warmed = launch[0]
+            nursery.start_soon(self._warm, launch[0])
+
+
+def too_slow() -> UpstreamFault:
+    """The fault of an answer that did not start within `first_content_timeout_s`."""
+    return UpstreamFault("provider_too_slow", "The answer did not start in time.")

@@ -1,0 +1,223 @@
+"""Last step: what the request was, did and cost, as records. The rule: no await, nothing lost, nothing made up.
+
+Costs are those of the tier *served*, as the provider's answer names it; where it names none, of the tier sent. What an
+attempt used is the provider's word, else an estimate that says so; a price or a usage that is not known is never zero.
+"""
+
+from appliance.domain.catalog import Provider, Rung
+from appliance.domain.money import NOT_CHARGED, Cost, CostState, cost_of
+from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
+from appliance.domain.tier import canonical_tier, recorded_tier, start_within_text
+from appliance.domain.tokens import NO_TOKENS, Tokens
+from appliance.policy.estimate import Seen, counterfactual, estimate_tokens, most_cost
+from appliance.policy.plan import Plan
+from appliance.policy.prices import PriceTable
+from appliance.request.work import Work
+from appliance.upstream.attempt import Attempt
+
+UNLISTED = "(unlisted)"
+"""Stands for a model that only the caller has named: its text could be anything, so it is not kept."""
+
+_WORST_FIRST: tuple[CostState, ...] = ("unknown_usage", "unknown_price", "estimated", "known", "not_charged")
+
+
+def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
+    """The archive's record of a request whose first attempt is being dispatched."""
+    call, admitted = work.call, work.admitted
+    known = _model_known(work, prices)
+    rungs = tuple(
+        Rung(planned.rung.provider, planned.rung.model if known else UNLISTED, recorded_tier(planned.rung.tier))
+        for planned in plan.rungs
+    )
+    estimate = None
+    if admitted is not None and work.provider is not None:
+        rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
+        estimate = most_cost(len(call.body), admitted.asked.max_output_tokens, rates).nanos
+    return Begun(
+        request_id=call.request_id,
+        organisation_id=call.key.organisation_id,
+        key_id=call.key.key_id,
+        at_unix_us=call.at_unix_us,
+        endpoint=call.endpoint.name,
+        dialect=call.endpoint.dialect,
+        model_asked=_model_asked(work, known),
+        tier_asked=_tier_asked(work),
+        streamed=admitted is not None and admitted.asked.stream,
+        rungs=rungs,
+        estimate_nanos=estimate,
+        window_s=plan.window_s,
+    )
+
+
+def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
+    """The records of a request that has ended, whichever way, at the monotonic time `now_s`."""
+    call, admitted, plan, winner, fault = work.call, work.admitted, work.plan, work.winner, work.fault
+    zero_s = call.arrived_s
+    known = _model_known(work, prices) or (winner is not None and winner.started_s is not None)
+    attempts = []
+    costs: list[Cost] = []
+    for attempt in work.attempts:
+        record, cost = _attempt_record(work, attempt, prices, known, now_s)
+        attempts.append(record)
+        costs.append(cost)
+    shown = attempts[winner.ordinal - 1] if winner is not None else (attempts[-1] if attempts else None)
+    total = _sum(costs)
+    provider = work.provider
+    window_s = plan.window_s if plan is not None else None
+    to_start_s = shown.to_start_s if winner is not None and shown is not None else None
+    default_nanos = None
+    if winner is not None and shown is not None and provider is not None:
+        default_nanos = counterfactual(shown.tokens, prices.rates(_price_as(provider), work.model or "", "default")).nanos
+    request = RequestRecord(
+        request_id=call.request_id,
+        organisation_id=call.key.organisation_id,
+        key_id=call.key.key_id,
+        at_unix_us=call.at_unix_us,
+        endpoint=call.endpoint.name,
+        dialect=call.endpoint.dialect,
+        model_asked=_model_asked(work, known),
+        model_dispatched=shown.model if shown is not None else None,
+        provider=provider.name if provider is not None else None,
+        base_url=provider.base_url if provider is not None else None,
+        tier_asked=_tier_asked(work),
+        tier_sent=shown.tier_sent if shown is not None else None,
+        tier_served=shown.tier_served if shown is not None and winner is not None else None,
+        reason=work.reason,
+        streamed=admitted is not None and admitted.asked.stream,
+        status=work.status or 499,
+        error_code=fault.code if fault is not None else None,
+        error_class=fault.klass if fault is not None else None,
+        error_origin=fault.origin if fault is not None else None,
+        tokens=shown.tokens if shown is not None else NO_TOKENS,
+        cost_nanos=total.nanos,
+        cost_state=total.state,
+        default_nanos=default_nanos,
+        provider_response_id=shown.provider_response_id if shown is not None else None,
+        to_start_s=to_start_s,
+        to_content_s=shown.to_content_s if winner is not None and shown is not None else None,
+        total_s=now_s - zero_s,
+        overhead_s=overhead_s(work),
+        received_bytes=len(call.body),
+        sent_bytes=call.reply.sent_bytes,
+        retries=sum(attempt.retries for attempt in work.attempts),
+        window_s=window_s,
+        deadline_met=None if window_s is None else to_start_s is not None and to_start_s <= window_s,
+        client_gone=work.client_gone,
+    )
+    return Settled(request, tuple(attempts))
+
+
+def overhead_s(work: Work) -> float:
+    """Time that was ours: from the body's last byte to the first dispatch, and from the start to the client's bytes."""
+    call = work.call
+    if not work.attempts:
+        return (work.answered_s or call.arrived_s) - call.arrived_s
+    own_s = (work.attempts[0].sent_s or work.attempts[0].start_s) - call.arrived_s
+    winner = work.winner
+    if winner is not None and winner.started_s is not None and work.answered_s is not None:
+        own_s += work.answered_s - winner.started_s
+    return own_s
+
+
+def _attempt_record(
+    work: Work, attempt: Attempt, prices: PriceTable, known: bool, now_s: float
+) -> tuple[AttemptRecord, Cost]:
+    provider = attempt.target.provider
+    reader, fault, rung = attempt.reader, attempt.fault, attempt.rung
+    zero_s = work.call.arrived_s
+    if attempt is work.winner:
+        served, response_id = work.tier_served, work.response_id
+    else:
+        served = reader.tier if reader is not None else None
+        response_id = reader.response_id if reader is not None else None
+    outcome = work.outcome_of(attempt)
+    tokens = _tokens(work, attempt)
+    tier = recorded_tier(canonical_tier(served)) if served is not None else None
+    if tokens is NO_TOKENS:
+        cost = NOT_CHARGED
+    else:
+        cost = cost_of(tokens, prices.rates(_price_as(provider), rung.model, tier or rung.tier))
+    record = AttemptRecord(
+        request_id=work.call.request_id,
+        ordinal=attempt.ordinal,
+        provider=provider.name,
+        base_url=provider.base_url,
+        model=rung.model if known else UNLISTED,
+        tier_sent=recorded_tier(rung.tier),
+        tier_served=tier,
+        start_s=attempt.start_s - zero_s,
+        end_s=(attempt.end_s if attempt.end_s is not None else now_s) - zero_s,
+        outcome=outcome,
+        cancel_cause=work.causes.get(attempt.ordinal) or (work.call.cause if outcome == "cancelled" else None),
+        to_start_s=attempt.started_s - zero_s if attempt.started_s is not None else None,
+        to_content_s=attempt.content_s - zero_s if attempt.content_s is not None else None,
+        status=attempt.head.status if attempt.head is not None else None,
+        error_code=fault.code if fault is not None else None,
+        provider_code=fault.provider_code if fault is not None else None,
+        tokens=tokens,
+        cost_nanos=cost.nanos,
+        cost_state=cost.state,
+        provider_response_id=response_id,
+        retries=attempt.retries,
+        events=reader.events if reader is not None else 0,
+        received_bytes=attempt.received_bytes,
+    )
+    return record, cost
+
+
+def _tokens(work: Work, attempt: Attempt) -> Tokens:
+    """The provider's word, else an estimate; nothing for what was refused before any work."""
+    reader, fault = attempt.reader, attempt.fault
+    if attempt is work.winner and work.tokens.certainty == "known":
+        return work.tokens
+    if reader is not None and reader.usage is not None:
+        return reader.usage
+    refused = fault is not None and attempt.started_s is None
+    admitted = work.admitted
+    return estimate_tokens(
+        Seen(
+            request_bytes=len(attempt.body),
+            accepted=attempt.sent_s is not None and not refused,
+            deltas=reader.events if reader is not None else 0,
+            text_bytes=reader.output_bytes_estimate if reader is not None else len(attempt.whole or b""),
+            most_output_tokens=admitted.asked.max_output_tokens if admitted is not None else None,
+        ),
+        # an answer that came to its end is billed as it came
+        "partial" if attempt.end == "complete" else attempt.target.provider.abort_billing,
+    )
+
+
+def _sum(costs: list[Cost]) -> Cost:
+    """The cost of all attempts, as trustworthy as its least trustworthy part."""
+    if not costs:
+        return NOT_CHARGED
+    state = min((cost.state for cost in costs), key=_WORST_FIRST.index)
+    known = [cost.nanos for cost in costs if cost.nanos is not None]
+    return Cost(sum(known) if known else None, state)
+
+
+def _price_as(provider: Provider) -> str:
+    return provider.price_as or provider.kind
+
+
+def _model_known(work: Work, prices: PriceTable) -> bool:
+    """Whether the model is one we have heard of from someone else than the caller, whose free text is not kept."""
+    provider, model = work.provider, work.model
+    if provider is None or model is None:
+        return False
+    return (provider.models is not None and model in provider.models) or (
+        prices.rates(_price_as(provider), model, "default") is not None
+    )
+
+
+def _model_asked(work: Work, known: bool) -> str:
+    if not known or work.admitted is None:
+        return UNLISTED
+    return work.admitted.asked.model
+
+
+def _tier_asked(work: Work) -> str:
+    admitted = work.admitted
+    if admitted is None:
+        return ""
+    return recorded_tier(admitted.passed_tier) or start_within_text(admitted.wish)

@@ -1,0 +1,69 @@
+"""A request in work: what the steps have found out so far. The rule: steps write here, `settle` reads it, once."""
+
+from appliance.domain.catalog import Provider
+from appliance.domain.errors import Fault
+from appliance.domain.record import AttemptOutcome, CancelCause
+from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
+from appliance.policy.plan import Plan
+from appliance.request.admit import Admitted
+from appliance.request.call import Call
+from appliance.upstream.attempt import Attempt
+from appliance.wire.dialect import Dialect
+
+
+class Work:
+    """One request between admission and settlement. Times are monotonic."""
+
+    __slots__ = (
+        "admitted",
+        "answered_s",
+        "attempts",
+        "call",
+        "causes",
+        "client_gone",
+        "dialect",
+        "fault",
+        "model",
+        "plan",
+        "provider",
+        "racing",
+        "settled",
+        "reason",
+        "status",
+        "tokens",
+        "response_id",
+        "tier_served",
+        "winner",
+    )
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.dialect: Dialect | None = None
+        self.admitted: Admitted | None = None
+        self.provider: Provider | None = None
+        self.model: str | None = None
+        self.plan: Plan | None = None
+        self.racing = False
+        self.settled = False
+        self.attempts: list[Attempt] = []
+        self.causes: dict[int, CancelCause] = {}
+        self.winner: Attempt | None = None
+        self.reason: str | None = None
+        self.fault: Fault | None = None
+        self.status = 0
+        self.client_gone = False
+        self.answered_s: float | None = None
+        self.tokens: Tokens = UNKNOWN_TOKENS
+        self.tier_served: str | None = None
+        self.response_id: str | None = None
+
+    def outcome_of(self, attempt: Attempt) -> AttemptOutcome:
+        """How an attempt ended, in the words of the record."""
+        if attempt is self.winner and attempt.end == "complete":
+            return "won"
+        if attempt.fault is not None:
+            return "refused" if attempt.fault.kind.code == "provider_refused" else "failed"
+        cause = self.causes.get(attempt.ordinal)
+        if cause == "lost_race":
+            return "lost"
+        return "client_gone" if cause == "client_gone" or self.client_gone else "cancelled"

@@ -1,0 +1,159 @@
+"""The reference: inference routes in the ASGI lane, over the same `request/answer.py` as the fast lane.
+
+The rule: it gives the same answers as the fast lane, byte for byte but for date, connection and framing. Speed is not
+its purpose; over HTTP/1.1 it answers `connection: close`, so that the client's next request opens a fast connection.
+"""
+
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any
+
+import trio
+
+from appliance.domain.errors import ApplianceFault, CallerFault, Fault
+from appliance.request.call import Call, Header
+from appliance.server.front import Front
+from appliance.server.routes import find
+
+Message = MutableMapping[str, Any]
+
+
+class AsgiReply:
+    """One answer as ASGI messages. Sends are in order because one task sends; comments are sent by a task of their own."""
+
+    def __init__(self, send: Callable[[Message], Any], nursery: trio.Nursery, *, close: bool, head_only: bool) -> None:
+        self._send = send
+        self._nursery = nursery
+        self._close = close
+        self._head_only = head_only
+        self._lock = trio.Lock()
+        self.started = False
+        self.ended = False
+        self.busy = False
+        self.commented_s = 0.0
+        self.sent_bytes = 0
+
+    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """See request.call.Reply."""
+        async with self._lock:
+            self.started = True
+            await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
+            self.sent_bytes += len(body)
+            await self._send({"type": "http.response.body", "body": b"" if self._head_only else body})
+            self.ended = True
+
+    async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:
+        """See request.call.Reply."""
+        async with self._lock:
+            self.started = True
+            await self._start(200, headers)
+            await self._body(first, more=True)
+
+    async def _start(self, status: int, headers: Sequence[Header]) -> None:
+        own = [*headers, (b"connection", b"close")] if self._close else list(headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": own})
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        self.busy = True
+        self.sent_bytes += len(data)
+        await self._send({"type": "http.response.body", "body": b"" if self._head_only else data, "more_body": more})
+        self.busy = False
+
+    async def send(self, data: bytes) -> None:
+        """See request.call.Reply."""
+        async with self._lock:
+            await self._body(data, more=True)
+
+    async def end(self, last: bytes = b"") -> None:
+        """See request.call.Reply."""
+        async with self._lock:
+            self.ended = True
+            await self._body(last, more=False)
+
+    def keep_alive(self, headers: Sequence[Header], comment: bytes, now_s: float) -> None:
+        """See request.call.Reply."""
+        self.commented_s = now_s
+        begin = not self.started
+        self.started = True
+        self._nursery.start_soon(self._comment, headers if begin else None, comment)
+
+    async def _comment(self, headers: Sequence[Header] | None, comment: bytes) -> None:
+        async with self._lock:
+            if headers is not None:
+                await self._start(200, headers)
+            if not self.ended:
+                await self._body(comment, more=True)
+
+
+class InferenceApp:
+    """An ASGI application for the inference routes."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def __call__(self, scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
+        """Answer one request."""
+        headers: list[Header] = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
+        table = dict(reversed(headers))
+        front = self._front
+        method, path = scope["method"].encode(), scope["raw_path"].partition(b"?")[0]
+        client = scope.get("client")
+        peer = client[0] if client else None
+        request_id = front.request_id()
+        async with trio.open_nursery() as nursery:
+            close = scope.get("http_version", "1.1").startswith("1")
+            reply = AsgiReply(send, nursery, close=close, head_only=method == b"HEAD")
+            try:
+                key = front.gateway.identify(table.get, scope["query_string"], peer)
+                body = await self._read(receive, table)
+                if body is None:
+                    nursery.cancel_scope.cancel()
+                    return
+                if front.stopping:
+                    raise ApplianceFault("shutting_down")
+                endpoint, argument = find(method, path)
+            except Fault as fault:
+                await front.gateway.refuse(reply, fault, request_id)
+            else:
+                call = Call(
+                    endpoint=endpoint,
+                    argument=argument,
+                    method=method,
+                    path=path,
+                    query=scope["query_string"],
+                    headers=headers,
+                    get=table.get,
+                    body=body,
+                    key=key,
+                    peer=peer,
+                    reply=reply,
+                    request_id=request_id,
+                    arrived_s=trio.current_time(),
+                    at_unix_us=front.unix_us(),
+                )
+                nursery.start_soon(self._watch, receive, call)
+                await front.gateway.answer(call)
+            nursery.cancel_scope.cancel()
+
+    async def _read(self, receive: Callable[[], Any], table: dict[bytes, bytes]) -> bytes | None:
+        limit_bytes = self._front.limits.body_bytes
+        announced = table.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit_bytes:
+            raise CallerFault("request_too_large", "the announced body is over the limit")
+        parts: list[bytes] = []
+        size_bytes = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            part = message.get("body", b"")
+            size_bytes += len(part)
+            if size_bytes > limit_bytes:
+                raise CallerFault("request_too_large")
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _watch(self, receive: Callable[[], Any], call: Call) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        call.leave("client_gone")

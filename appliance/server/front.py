@@ -1,0 +1,72 @@
+"""What every connection of this server shares: the gateway, the clocks, the date header, whether we are stopping."""
+
+import secrets
+import time
+from email.utils import formatdate
+from typing import Protocol
+
+import msgspec
+
+from appliance.domain.ids import request_id
+from appliance.http1.limits import Limits
+from appliance.request.answer import Gateway
+from appliance.settings import Settings
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a client may take, by what its connection waits for; `shortest_s` is how often that is looked at."""
+
+    idle_s: float
+    head_s: float
+    body_s: float
+
+    @property
+    def shortest_s(self) -> float:
+        """How often the reader looks at the clock: so no limit is passed by more than a half."""
+        return min(self.idle_s, self.head_s, self.body_s) / 2
+
+    def of_s(self, phase: str) -> float:
+        """The limit of a phase; infinite where the client is not the one awaited."""
+        return {"IDLE": self.idle_s, "HEAD": self.head_s, "BODY": self.body_s}.get(phase, float("inf"))
+
+
+class Stoppable(Protocol):
+    """A connection that can be told that the server is stopping."""
+
+    def stop(self) -> None:
+        """Close if idle; else make the answer in work the last."""
+        ...
+
+
+class Front:
+    """Shared by the connections of one server; `stopping` makes each answer its connection's last."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self.gateway = gateway
+        self.limits = Limits(body_bytes=settings.max_body_bytes)
+        self.patience = Patience(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s)
+        self.write_timeout_s = settings.write_timeout_s
+        self.stopping = False
+        self.fast: set[Stoppable] = set()
+        self._date = (0, b"")
+
+    def date(self) -> bytes:
+        """The Date header's value, made once a second."""
+        second = int(time.time())
+        if self._date[0] != second:
+            self._date = (second, formatdate(second, usegmt=True).encode())
+        return self._date[1]
+
+    def unix_us(self) -> int:
+        """Wall clock in microseconds."""
+        return time.time_ns() // 1000
+
+    def request_id(self) -> str:
+        """A new request id."""
+        return request_id(self.unix_us(), secrets.token_bytes(7))
+
+    def stop(self) -> None:
+        """Tell every connection that its answer in work is its last."""
+        self.stopping = True
+        for connection in list(self.fast):
+            connection.stop()

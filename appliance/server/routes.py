@@ -1,0 +1,48 @@
+"""Every inference route in one table, for both lanes. The rule: a path is looked up, never guessed.
+
+The fast lane owns whole prefixes, their 404s included; everything else belongs to the ASGI lane.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from appliance.domain.errors import CallerFault
+from appliance.request.endpoint import CHAT, EMBEDDINGS, MODEL, MODELS, RESPONSES, Endpoint
+
+MOUNTS = (b"/v1", b"/api/v1")
+OWNED = (b"/v1", b"/api/v1", b"/anthropic", b"/v1beta")
+
+INFERENCE: tuple[tuple[bytes, bytes, Endpoint], ...] = (
+    (b"POST", b"/chat/completions", CHAT),
+    (b"POST", b"/responses", RESPONSES),
+    (b"POST", b"/embeddings", EMBEDDINGS),
+    (b"GET", b"/models", MODELS),
+    (b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
+)
+
+_EXACT = {mount + path: (method, endpoint) for mount in MOUNTS for method, path, endpoint in INFERENCE}
+_MODEL_PREFIXES = tuple(mount + b"/models/" for mount in MOUNTS)
+_OWNED_PREFIXES = tuple(prefix + b"/" for prefix in OWNED)
+
+
+def ours(path: bytes) -> bool:
+    """Whether the fast lane answers this path, be it with a 404."""
+    return path in _EXACT or path.startswith(_OWNED_PREFIXES) or path in OWNED
+
+
+def find(method: bytes, path: bytes) -> tuple[Endpoint, str]:
+    """The endpoint of a request, and the `{id}` of its path ("" if there is none).
+
+    Raises CallerFault route_not_found or method_not_allowed (with its Allow header). HEAD is answered as GET.
+    """
+    found = _EXACT.get(path)
+    argument = ""
+    if found is None:
+        if not path.startswith(_MODEL_PREFIXES):
+            raise CallerFault("route_not_found")
+        argument = unquote_to_bytes(path.split(b"/models/", 1)[1]).decode("utf-8", "replace")
+        found = (b"GET", MODEL)
+    wanted, endpoint = found
+    if method != wanted and not (method == b"HEAD" and wanted == b"GET"):
+        allow = b"GET, HEAD" if wanted == b"GET" else wanted
+        raise CallerFault("method_not_allowed", headers=((b"allow", allow),))
+    return endpoint, argument

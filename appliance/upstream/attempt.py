@@ -1,0 +1,260 @@
+"""One attempt at one provider: send the request, wait for the start of the answer, then relay it piece by piece.
+
+The rule: an attempt ends with its connection given back clean or its socket closed, on every way out. What it does
+not do is decide: it reports what happened (`started`, `fault`) and when, and the race draws the conclusions. It keeps
+no secret: the credential is in the bytes of the head, made when it begins and dropped when they are sent.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import trio
+
+from appliance.domain.catalog import Rung
+from appliance.domain.errors import Fault, UpstreamFault
+from appliance.http1.response import ResponseHead
+from appliance.upstream.headers import Header, to_client
+from appliance.upstream.target import Target, request_head
+from appliance.upstream.transport import Exchange, Pool
+from appliance.wire.dialect import Dialect, StreamReader
+from appliance.wire.provider_errors import read_error
+
+ERROR_BODY_BYTES = 1024 * 1024
+ERROR_BODY_S = 10.0
+DRAIN_S = 0.05
+
+End = Literal["running", "complete", "failed", "cancelled"]
+
+
+class Attempt:
+    """One rung being tried. `begin` returns when the answer has started, is whole, or has failed.
+
+    After `begin`: `fault` is set and the socket closed, or `started_s` is set and either `whole` (an unstreamed
+    answer) or `first` (the events so far) is there, `more()` giving the rest of a stream. Times are monotonic.
+    """
+
+    __slots__ = (
+        "_exchange",
+        "_pool",
+        "_now_unix_s",
+        "body",
+        "content_s",
+        "dialect",
+        "end",
+        "end_s",
+        "fault",
+        "first",
+        "head",
+        "headers",
+        "ordinal",
+        "reader",
+        "rung",
+        "scope",
+        "sent_s",
+        "start_s",
+        "started_s",
+        "stream",
+        "target",
+        "touched_s",
+        "whole",
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        target: Target,
+        rung: Rung,
+        ordinal: int,
+        *,
+        dialect: Dialect,
+        headers: Sequence[Header],
+        body: bytes,
+        reader: StreamReader | None,
+        now_unix_s: Callable[[], float],
+    ) -> None:
+        self._pool = pool
+        self._exchange = Exchange(pool)
+        self._now_unix_s = now_unix_s
+        self.target = target
+        self.rung = rung
+        self.ordinal = ordinal
+        self.dialect = dialect
+        self.headers = headers
+        self.body = body
+        self.reader = reader
+        self.stream = reader is not None
+        self.scope = trio.CancelScope()
+        self.start_s = trio.current_time()
+        self.touched_s = self.start_s
+        self.sent_s: float | None = None
+        self.started_s: float | None = None
+        self.content_s: float | None = None
+        self.end_s: float | None = None
+        self.end: End = "running"
+        self.head: ResponseHead | None = None
+        self.fault: Fault | None = None
+        self.first = b""
+        self.whole: bytes | None = None
+
+    # -- until the start -----------------------------------------------------------------------------------------------
+
+    async def begin(self, secret: Callable[[], str]) -> None:
+        """Send the request and wait for the start. Failures become `fault`; only Cancelled and bugs are raised."""
+        try:
+            head = request_head(
+                self.target,
+                secret(),
+                self.headers,
+                stream=self.stream,
+                length=len(self.body),
+                ordinal=self.ordinal,
+            )
+            self.head = answer = await self._exchange.request(self.target.origin, (head, self.body), self._sent)
+            if not 200 <= answer.status < 300:
+                await self._error(answer)
+            elif self.stream:
+                await self._until_started(answer)
+            else:
+                await self._whole(answer)
+        except Fault as fault:
+            self._fail(fault)
+        except BaseException:
+            self.close("cancelled")
+            raise
+
+    def _sent(self) -> None:
+        self.sent_s = trio.current_time()
+
+    async def _error(self, answer: ResponseHead) -> None:
+        parts: list[bytes] = []
+        size_bytes = 0
+        with trio.move_on_after(ERROR_BODY_S):
+            try:
+                while size_bytes < ERROR_BODY_BYTES and (data := await self._exchange.body()):
+                    parts.append(data)
+                    size_bytes += len(data)
+            except UpstreamFault:
+                parts.clear()  # the status says enough; half an error body would only confuse
+        fault = read_error(
+            answer.status,
+            answer.get,
+            b"".join(parts),
+            dialect=self.dialect.NAME,
+            provider=self.target.provider.name,
+            tier_asked=self.rung.tier,
+            now_unix_s=self._now_unix_s(),
+        )
+        fault.headers = tuple(to_client(answer.headers))
+        raise fault
+
+    async def _until_started(self, answer: ResponseHead) -> None:
+        reader = self.reader
+        kind = answer.get(b"content-type") or b""
+        if reader is None or not kind.lower().startswith(b"text/event-stream"):
+            raise UpstreamFault("provider_garbled", "The provider did not answer with an event stream.", phase="head")
+        parts: list[bytes] = []
+        while not reader.started and not reader.terminal:
+            data = await self._exchange.body()
+            self.touched_s = trio.current_time()
+            if data:
+                parts.append(reader.feed(data))
+                if reader.fault is not None:
+                    raise reader.fault
+            else:
+                raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
+        self._started(reader)
+        self.first = b"".join(parts)
+
+    async def _whole(self, answer: ResponseHead) -> None:
+        kind = answer.get(b"content-type") or b"application/json"
+        if not kind.lower().startswith(b"application/json"):
+            raise UpstreamFault("provider_garbled", "The provider did not answer with JSON.", phase="head")
+        parts: list[bytes] = []
+        while data := await self._exchange.body():
+            self.touched_s = trio.current_time()
+            parts.append(data)
+        self.whole = b"".join(parts) if len(parts) != 1 else parts[0]
+        self.started_s = self.content_s = self.touched_s = trio.current_time()
+        self._complete()
+
+    def _started(self, reader: StreamReader) -> None:
+        if self.started_s is None:
+            self.started_s = self.touched_s
+        if self.content_s is None and reader.content_started:
+            self.content_s = self.touched_s
+
+    # -- after the start -----------------------------------------------------------------------------------------------
+
+    async def more(self) -> bytes:
+        """The next whole events; b"" at the end: `reader.terminal` was seen, or `fault` says how the stream broke."""
+        reader = self.reader
+        if reader is None:
+            return b""
+        try:
+            while not reader.terminal:
+                if reader.fault is not None:
+                    raise reader.fault
+                data = await self._exchange.body()
+                self.touched_s = trio.current_time()
+                if not data:
+                    raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
+                events = reader.feed(data)
+                if self.content_s is None and reader.content_started:
+                    self.content_s = self.touched_s
+                if events:
+                    return events
+        except Fault as fault:
+            self._fail(fault)
+            return b""
+        except BaseException:
+            self.close("cancelled")
+            raise
+        self.end = "complete"
+        self.end_s = trio.current_time()
+        return b""
+
+    async def drain(self) -> None:
+        """After the terminal event only the end of the body may come; a provider that dawdles loses the connection.
+
+        Call it when the client has its answer: this is only about using the connection again.
+        """
+        try:
+            with trio.move_on_after(DRAIN_S):
+                while await self._exchange.body():
+                    pass
+        except UpstreamFault:
+            self._exchange.close()
+        finally:
+            self._exchange.finish()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        self.end = "complete"
+        self.end_s = trio.current_time()
+        self._exchange.finish()
+
+    def _fail(self, fault: Fault) -> None:
+        if fault.provider is None:
+            fault.provider = self.target.provider.name
+        self.fault = fault
+        self.end = "failed"
+        self.end_s = trio.current_time()
+        self._exchange.finish()
+
+    def close(self, end: End = "cancelled") -> None:
+        """Close the socket at once, if it is still ours; the attempt was cancelled."""
+        if self.end == "running":
+            self.end = end
+            self.end_s = trio.current_time()
+            self._exchange.close()
+
+    @property
+    def retries(self) -> int:
+        """Connections that were stale and replaced."""
+        return self._exchange.retries
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that came from the provider."""
+        return self._exchange.received_bytes

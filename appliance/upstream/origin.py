@@ -1,0 +1,42 @@
+"""Where a provider is: its base URL taken apart. The rule: a base URL is checked once, when it is configured."""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+
+class Origin(NamedTuple):
+    """What a connection is opened to, and what the pool files it under."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Base(NamedTuple):
+    """A base URL: where to connect, the Host header, and the path before an endpoint's own."""
+
+    origin: Origin
+    authority: bytes
+    prefix: bytes
+
+
+def parse_base_url(url: str) -> Base:
+    """Take a base URL apart. Raises ValueError with a sentence for the operator."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the base URL is malformed") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("a base URL begins with http:// or https:// and names a host")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("a base URL has no user, password, query or fragment; secrets are given apart")
+    if not url.isascii() or any(character <= " " for character in url):
+        raise ValueError("a base URL is plain ASCII without spaces")
+    default = 443 if parts.scheme == "https" else 80
+    authority = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if port not in (None, default):
+        authority += f":{port}"
+    return Base(
+        Origin(parts.scheme, parts.hostname, port or default), authority.encode(), parts.path.rstrip("/").encode()
+    )

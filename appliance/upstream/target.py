@@ -1,0 +1,56 @@
+"""Where one kind of call at one provider goes: connection, request line and fixed headers, made once and kept.
+
+The rule: the credential is never part of it; it joins the head when an attempt begins and leaves with its bytes.
+"""
+
+import msgspec
+
+from appliance.domain.catalog import Provider
+from appliance.http1.write import safe_value
+from appliance.upstream.headers import Header
+from appliance.upstream.origin import Origin, parse_base_url
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A provider's endpoint: `start` is the head up to the headers that differ from call to call."""
+
+    provider: Provider
+    origin: Origin
+    start: bytes
+
+
+def target(provider: Provider, path: bytes, method: bytes = b"POST") -> Target:
+    """The target of `path` (such as b"/chat/completions") at a provider. Raises ValueError for a bad base URL."""
+    base = parse_base_url(provider.base_url)
+    lines = [
+        method + b" " + base.prefix + path + b" HTTP/1.1",
+        b"host: " + base.authority,
+        b"accept-encoding: identity",
+    ]
+    if method == b"POST":
+        lines.append(b"content-type: application/json")
+    lines += [name.lower().encode() + b": " + safe_value(value) for name, value in provider.headers]
+    return Target(provider, base.origin, b"\r\n".join(lines) + b"\r\n")
+
+
+def request_head(
+    to: Target, secret: str, headers: list[Header], *, stream: bool, length: int | None, ordinal: int = 1
+) -> bytes:
+    """The whole head of one attempt. Header values of the client are checked and encoded here.
+
+    Attempts after the first carry a changed idempotency key: the rungs of a race are different calls to the provider.
+    """
+    parts = [
+        to.start,
+        b"authorization: Bearer ",
+        safe_value(secret),
+        b"\r\naccept: text/event-stream" if stream else b"\r\naccept: application/json",
+    ]
+    for name, value in headers:
+        if ordinal > 1 and name == b"idempotency-key":
+            value = b"%b-%d" % (value, ordinal)
+        parts += (b"\r\n", name, b": ", safe_value(value))
+    if length is not None:
+        parts.append(b"\r\ncontent-length: %d" % length)
+    parts.append(b"\r\n\r\n")
+    return b"".join(parts)

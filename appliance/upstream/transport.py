@@ -1,0 +1,286 @@
+"""The pool of connections to providers: HTTP/1.1, kept alive. The rule: a doubtful connection is dropped, not reused.
+
+Before reuse a connection must be unreadable (a provider that closed it, or that sent bytes nobody asked for, shows
+as readable) and must not have idled longer than `pool_idle_s`. Cancelling a call closes its socket: that is what the
+provider sees at once, and the reason why HTTP/2 is not spoken here.
+"""
+
+import select
+import ssl
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from appliance.domain.errors import UpstreamFault
+from appliance.http1.limits import Limits
+from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
+from appliance.http1.response import ResponseHead, ResponseReader
+from appliance.net.stream import SocketStream
+from appliance.upstream.origin import Origin
+
+Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
+
+RETRY_WITHIN_S = 1.0
+"""A reused connection that fails within this time of sending, with no byte received, was stale: one retry."""
+
+
+class Connection:
+    """One connection to a provider, in use by one call or idle in the pool."""
+
+    __slots__ = ("idle_since_s", "origin", "poll", "reader", "reused", "stream")
+
+    def __init__(self, origin: Origin, stream: SocketStream) -> None:
+        self.origin = origin
+        self.stream = stream
+        self.reused = False
+        self.idle_since_s = 0.0
+        self.reader: ResponseReader | None = None
+        self.poll = select.poll()
+        self.poll.register(stream.socket, select.POLLIN)
+
+    def quiet(self) -> bool:
+        """Whether nothing has arrived on an idle connection: neither its end nor a stray byte."""
+        return not self.poll.poll(0)
+
+    def close(self) -> None:
+        """Close the socket at once."""
+        self.stream.close()
+
+
+class Pool:
+    """Idle connections by origin, the newest on top; `run` closes those that idled too long."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        tls: Callable[[], ssl.SSLContext],
+        limits: Limits,
+        connect_timeout_s: float,
+        idle_s: float,
+        idle_per_origin: int = 512,
+    ) -> None:
+        self._dial = dialer
+        self._make_tls = tls
+        self._tls: ssl.SSLContext | None = None
+        self.limits = limits
+        self._connect_timeout_s = connect_timeout_s
+        self._idle_s = idle_s
+        self._idle_per_origin = idle_per_origin
+        self._idle: dict[Origin, list[Connection]] = {}
+
+    def take(self, origin: Origin) -> Connection | None:
+        """A connection fit for reuse, if there is one; unfit ones met on the way are closed."""
+        idle = self._idle.get(origin)
+        if not idle:
+            return None
+        oldest = trio.current_time() - self._idle_s
+        while idle:
+            connection = idle.pop()
+            if connection.idle_since_s >= oldest and connection.quiet():
+                connection.reused = True
+                return connection
+            connection.close()
+        return None
+
+    async def open(self, origin: Origin) -> Connection:
+        """A new connection. Raises UpstreamFault("provider_unreachable") with phase connect or tls."""
+        try:
+            with trio.fail_after(self._connect_timeout_s):
+                stream = await self._dial(origin.host, origin.port, self._context(origin))
+        except trio.TooSlowError:
+            raise UpstreamFault(
+                "provider_unreachable", "The provider did not accept a connection in time.", status=504, phase="connect"
+            ) from None
+        except ssl.SSLCertVerificationError as reason:
+            raise UpstreamFault(
+                "provider_unreachable", f"TLS: {reason.verify_message or 'certificate not accepted'}.", phase="tls"
+            ) from None
+        except ssl.SSLError:
+            raise UpstreamFault("provider_unreachable", "The TLS handshake failed.", phase="tls") from None
+        except (OSError, trio.BrokenResourceError) as reason:
+            raise UpstreamFault(
+                "provider_unreachable", f"No connection: {_plain(reason)}.", phase="connect"
+            ) from None
+        return Connection(origin, stream)
+
+    def _context(self, origin: Origin) -> ssl.SSLContext | None:
+        if origin.scheme != "https":
+            return None
+        if self._tls is None:
+            self._tls = self._make_tls()
+        return self._tls
+
+    async def acquire(self, origin: Origin) -> Connection:
+        """A pooled connection or a new one."""
+        return self.take(origin) or await self.open(origin)
+
+    async def warm(self, origin: Origin) -> None:
+        """Have a connection ready: the next rung's is opened before its launch. Failures show at the launch itself."""
+        connection = self.take(origin)
+        if connection is None:
+            try:
+                connection = await self.open(origin)
+            except UpstreamFault:
+                return
+        self.release(connection)
+
+    def release(self, connection: Connection) -> None:
+        """Give back a connection whose answer is complete and clean; surplus ones are closed."""
+        idle = self._idle.setdefault(connection.origin, [])
+        connection.reader = None
+        if len(idle) >= self._idle_per_origin:
+            connection.close()
+            return
+        connection.idle_since_s = trio.current_time()
+        idle.append(connection)
+
+    def idle_count(self) -> int:
+        """Connections that wait for work."""
+        return sum(map(len, self._idle.values()))
+
+    async def run(self) -> None:
+        """Close what idled too long, until cancelled; then close all."""
+        try:
+            while True:
+                await trio.sleep(self._idle_s / 3)
+                oldest = trio.current_time() - self._idle_s
+                for origin, idle in list(self._idle.items()):
+                    stale = [connection for connection in idle if connection.idle_since_s < oldest]
+                    self._idle[origin] = [connection for connection in idle if connection.idle_since_s >= oldest]
+                    for connection in stale:
+                        connection.close()
+                    if not self._idle[origin]:
+                        del self._idle[origin]
+        finally:
+            for idle in self._idle.values():
+                for connection in idle:
+                    connection.close()
+            self._idle.clear()
+
+
+def _plain(reason: BaseException) -> str:
+    """A system error in its own fixed words (never the peer's)."""
+    if isinstance(reason, OSError) and reason.strerror:
+        return str(reason.strerror)
+    nested = reason.__cause__
+    while nested is not None:
+        if isinstance(nested, BaseExceptionGroup):
+            nested = nested.exceptions[0]
+            continue
+        if isinstance(nested, OSError) and nested.strerror:
+            return str(nested.strerror)
+        nested = nested.__cause__
+    return "the connection failed"
+
+
+def _garbled(refusal: ProtocolRefusal, phase: str) -> UpstreamFault:
+    return UpstreamFault("provider_garbled", f"The provider broke HTTP/1.1: {refusal.detail}", phase=phase)
+
+
+class Exchange:
+    """One request and its answer on one connection. Every ending that is not clean closes the socket.
+
+    `send` may replace a stale connection once; after the first received byte nothing is ever sent again.
+    """
+
+    __slots__ = ("_pool", "connection", "head", "reader", "received_bytes", "retries")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.connection: Connection | None = None
+        self.reader: ResponseReader | None = None
+        self.head: ResponseHead | None = None
+        self.received_bytes = 0
+        self.retries = 0
+
+    async def request(self, origin: Origin, payload: tuple[bytes, bytes], sent: Callable[[], None]) -> ResponseHead:
+        """Send head and body, and read the answer's head. Raises UpstreamFault; `sent` is told when all is sent."""
+        connection = self._pool.take(origin)
+        if connection is not None:
+            sent_at = trio.current_time()
+            try:
+                return await self._try(connection, payload, sent)
+            except UpstreamFault:
+                self.close()
+                if self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
+                    raise
+                self.retries = 1
+        return await self._try(await self._pool.open(origin), payload, sent)
+
+    async def _try(self, connection: Connection, payload: tuple[bytes, bytes], sent: Callable[[], None]) -> ResponseHead:
+        self.connection = connection
+        self.reader = reader = ResponseReader(self._pool.limits)
+        head, body = payload
+        try:
+            if len(body) <= 16_384:
+                await connection.stream.send_all(head + body)
+            else:
+                await connection.stream.send_all(head)
+                await connection.stream.send_all(body)
+            sent()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # A provider may answer (413, 401) and close while we still send: what it said counts.
+            return await self._head(reader, "send")
+        return await self._head(reader, "head")
+
+    async def _head(self, reader: ResponseReader, phase: str) -> ResponseHead:
+        try:
+            while (head := reader.next_head()) is None:
+                data = await self._receive(phase)
+                if not data:
+                    raise UpstreamFault(
+                        "provider_cut_off", "The provider closed the connection without an answer.", phase=phase
+                    )
+                reader.feed(data)
+        except ProtocolRefusal as refusal:
+            raise _garbled(refusal, phase) from None
+        self.head = head
+        return head
+
+    async def _receive(self, phase: str) -> bytes:
+        assert self.connection is not None
+        try:
+            data = await self.connection.stream.receive_some()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase=phase) from None
+        self.received_bytes += len(data)
+        return data
+
+    async def body(self) -> bytes:
+        """The next bytes of the answer's body, b"" at its end. Raises UpstreamFault when it ends too soon."""
+        reader = self.reader
+        assert reader is not None
+        try:
+            while True:
+                data = reader.body()
+                if data:
+                    return data
+                if reader.complete:
+                    return b""
+                received = await self._receive("body")
+                if received:
+                    reader.feed(received)
+                else:
+                    reader.eof()
+        except ProtocolRefusal as refusal:
+            raise _garbled(refusal, "body") from None
+        except TruncatedBody:
+            raise UpstreamFault("provider_cut_off", "The answer ended before it was complete.", phase="body") from None
+
+    def finish(self) -> None:
+        """Give the connection back if its answer was complete and clean, else close it."""
+        connection, reader = self.connection, self.reader
+        if connection is None:
+            return
+        self.connection = None
+        if reader is not None and reader.reusable:
+            self._pool.release(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the socket at once: the provider sees that nobody waits any more."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
