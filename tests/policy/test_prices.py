@@ -199,6 +199,17 @@ def test_strangers_cannot_fill_the_memory() -> None:
     assert table.rates("openai", "gpt-5.4-mini", "flex") is not None
 
 
+def test_the_longest_prefix_counts_and_an_exact_name_before_it() -> None:
+    def row(price: int, *prefixes: str) -> dict[str, object]:
+        return {"names": [], "prefixes": prefixes, "tiers": {"default": [["", price, 0, None, None]]}}
+
+    rows = {"a": row(1, "m-"), "b": row(2, "m-lite-"), "m-lite-x": row(3)}
+    document = {"source": "", "licence": "", "date": "2026-11-20", "tiers_complete": [], "providers": {"p": rows}}
+    table = PriceTable(msgspec.json.encode(document))
+    found = [table.rates("p", model, None) for model in ("m-big", "m-lite-y", "m-lite-x")]
+    assert [rates.input for rates in found if rates is not None] == [1, 2, 3]
+
+
 def test_the_file_says_its_source_date_and_licence(table: PriceTable) -> None:
     assert "genai-prices" in table.source
     assert table.date.startswith("20")

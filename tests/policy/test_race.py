@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.domain.catalog import Rung
-from appliance.domain.errors import CallerFault, Fault, UpstreamFault
+from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.record import REASONS
 from appliance.policy.plan import Plan, plan_chain, plan_direct, plan_race
 from appliance.policy.race import (
@@ -109,6 +109,11 @@ TIMELINES: dict[str, tuple[Plan, list[Step], str | None]] = {
     "flex cannot be opened: default at once": (
         TWO,
         [(3.0, [Failed(0, unreachable)], [Start(1)]), (4.0, [Started(1)], [Commit(1)])],
+        "flex_not_started",
+    ),
+    "flex fails within Startline: default at once": (
+        TWO,
+        [(0.1, [Failed(0, ApplianceFault("internal_error"))], [Start(1)]), (4.0, [Started(1)], [Commit(1)])],
         "flex_not_started",
     ),
     "flex is refused after default was launched for the deadline: nothing is added": (
@@ -247,6 +252,16 @@ def test_the_dearest_rungs_error_even_if_it_came_first() -> None:
     assert fault is broken, "its own retry-after is the smallest: no copy"
 
 
+def test_a_callers_fault_that_ends_the_race_is_told_even_if_a_dearer_rung_failed_before() -> None:
+    race = play(TWO, [(25.0, [], [Start(1)]), (25.1, [Failed(1, unreachable)], [])])
+    assert ended_with(race, 26.0, [Failed(0, rejected)]) is rejected
+
+
+def test_losses_of_one_instant_are_heard_from_cheap_to_dear() -> None:
+    race = play(TWO, [(25.0, [], [Start(1)])])
+    assert ended_with(race, 26.0, [Failed(1, broken), Failed(0, rejected)]) is broken
+
+
 def test_a_copied_fault_keeps_a_suffixed_code() -> None:
     odd = UpstreamFault("provider_rejected", suffix="_for_acme", retry_after_s=9.0)
     race = play(TWO, [(1.0, [Refused(0, busy)], [Start(1)])])
@@ -274,11 +289,12 @@ def test_a_client_that_leaves_cancels_everything_and_detaches_nothing() -> None:
 def test_a_loser_that_may_be_observed_is_detached_until_the_time_to_give_up(
     detach: frozenset[int] | Callable[[int], bool],
 ) -> None:
-    play(
+    race = play(
         THREE,
         [(30.0, [], [Start(1), Start(2)]), (31.0, [Started(1)], [Detach(0, T0 + 900), Cancel(2, LOST), Commit(1)])],
         detach,
     )
+    assert race.states == ("detached", "won", "cancelled")
 
 
 def test_a_race_that_begins_late_launches_what_is_due() -> None:
@@ -301,9 +317,7 @@ events = st.one_of(
 # Mostly losses and time, so that races live long; equal times and long gaps both common.
 losses = st.one_of(st.builds(Refused, rungs, st.just(busy)), st.builds(Failed, rungs, st.sampled_from(FAULTS)))
 batches = st.lists(
-    st.tuples(
-        st.sampled_from([0.0, 0.0, 0.5, 5.0, 24.0, 300.0]), st.lists(st.one_of(losses, losses, events), max_size=4)
-    ),
+    st.tuples(st.sampled_from([0.0, 0.5, 4.5, 25.0, 25.0, 300.0]), st.lists(st.one_of(losses, events), max_size=4)),
     max_size=14,
 )
 
@@ -361,6 +375,7 @@ class Watched:
         self.alive -= {event.rung for event in batch if isinstance(event, Refused | Failed)}
         if self.last is not None:
             assert not self.alive, "every loser is dismissed before the end"
+            assert "running" not in self.race.states
             assert self.race.next_timer is None
         else:
             assert self.alive, "a race goes on only while a rung runs"
@@ -435,32 +450,58 @@ def test_an_error_never_wins_while_a_rung_is_alive_or_can_be_launched(
         assert (fault.code, fault.status, fault.body) == (dearest.code, dearest.status, dearest.body)
 
 
-@given(plans(), batches)
-def test_a_loss_starts_the_next_rung_at_once_unless_a_dearer_one_runs(
-    plan: Plan, told: list[tuple[float, list[Event]]]
-) -> None:
-    watched = Watched(plan, frozenset())
-    for gap, batch in told:
-        watched.now += gap
-        for event in only_launched(watched, batch):  # one at a time
-            running = watched.race.states[event.rung] == "running" if isinstance(event, Refused | Failed) else False
-            over, count = watched.last is not None, len(watched.started)
-            dearer = isinstance(event, Refused | Failed) and max(watched.alive, default=-1) > event.rung
-            due = watched.race.next_timer
-            commands = watched.tell([event])
-            if (
-                not isinstance(event, Refused | Failed)
-                or over
-                or not running
-                or (due is not None and due <= watched.now)
-            ):
-                continue
-            callers = isinstance(event, Failed) and is_callers_fault(event.fault)
-            starts = [c for c in commands if isinstance(c, Start)]
-            if callers or dearer or count == len(plan.rungs):
-                assert starts == []
-            else:
-                assert starts == [Start(count)]
+Move = Callable[[int], Event]
+MOVES: list[tuple[str, Move]] = [
+    ("started", Started),
+    ("refused", lambda rung: Refused(rung, busy)),
+    ("failed", lambda rung: Failed(rung, broken)),
+    ("rejected", lambda rung: Failed(rung, rejected)),
+]
+
+
+def test_every_way_that_a_race_can_go() -> None:
+    """All sequences of moves of three rungs and of the timer, against the rules told one by one."""
+    ways = 0
+
+    def replay(moves: tuple[tuple[str, Event | None], ...]) -> tuple[Watched, list[Command]]:
+        watched = Watched(THREE, frozenset())
+        commands: list[Command] = [Start(0)]
+        for _, event in moves:
+            if event is None:
+                assert watched.race.next_timer is not None
+                watched.now = watched.race.next_timer
+            commands = watched.tell([event or Elapsed(watched.now)])
+        return watched, commands
+
+    def explore(moves: tuple[tuple[str, Event | None], ...]) -> None:
+        nonlocal ways
+        before, _ = replay(moves)
+        if before.last is not None:
+            ways += 1
+            return
+        running = sorted(before.alive)
+        explore((*moves, ("timer", None)))
+        for rung in running:
+            for name, move in MOVES:
+                told = (*moves, (name, move(rung)))
+                _, commands = replay(told)
+                others = [other for other in running if other != rung]
+                waiting = len(before.started) < 3
+                kinds = [type(command) for command in commands]
+                if name == "started":
+                    assert commands == [*(Cancel(other, LOST) for other in others), Commit(rung)]
+                elif name == "rejected":
+                    assert kinds == ([] if others else [GiveUp])
+                elif others and max(others) > rung:
+                    assert commands == []
+                elif waiting:
+                    assert commands == [Start(len(before.started))]
+                else:
+                    assert kinds == ([] if others else [GiveUp])
+                explore(told)
+
+    explore(())
+    assert ways > 500
 
 
 @given(detaches, batches)
@@ -495,8 +536,7 @@ def inline(plan: Plan, told: list[tuple[float, list[Event]]]) -> tuple[str | Non
         if Started(0) in batch:
             return sole_reason(plan), None
         lost = [e for e in batch if isinstance(e, Refused | Failed) and e.rung == 0]
-        if lost:  # of several words about one rung in one instant, a caller's fault is heard last
-            lost.sort(key=lambda e: isinstance(e, Failed) and is_callers_fault(e.fault))
+        if lost:
             return None, lost[0].fault.code
         if now >= T0 + plan.give_up_s:
             return None, "provider_too_slow"

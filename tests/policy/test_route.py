@@ -85,6 +85,11 @@ def test_without_providers() -> None:
     assert isinstance(fault_of(Routing(()), "gpt-5.4"), ApplianceFault)
 
 
+def test_of_two_providers_with_one_name_the_first_in_order_serves() -> None:
+    first, second = provider("twin", 1, ("a",)), provider("twin", 2, ("a",))
+    assert Routing((second, first)).find("twin/a").provider is first
+
+
 def test_models_are_listed_once() -> None:
     assert [(r.provider.name, r.model) for r in Routing((ROUTER, OPENAI, LOCAL)).models()] == [
         ("openai", "gpt-5.4"),
