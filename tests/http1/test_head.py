@@ -2,7 +2,7 @@
 
 import httptools
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from appliance.http1.head import index_fields, is_field_value, is_token, read_fields, settle_connection
@@ -51,6 +51,7 @@ def test_every_byte_in_a_value(parser, line: bytes, status: int, around: tuple[b
 @given(st.binary(min_size=1, max_size=12), st.binary(max_size=12), st.binary(max_size=12))
 def test_no_value_makes_a_second_header(name: bytes, value: bytes, more: bytes) -> None:
     head = b"GET / HTTP/1.1\r\n" + name + b":" + value + more + b"\r\n\r\n"
+    assume(head.find(b"\r\n\r\n") == len(head) - 4)  # one head, as the buffer hands it out
     try:
         fields = read_fields(httptools.HttpRequestParser, head, 9, 400)
     except ProtocolRefusal:
