@@ -48,6 +48,7 @@ class ResponseReader(UnreadBytes):
 
     __slots__ = (
         "_at_eof",
+        "_closed",
         "_decoder",
         "_framing",
         "_head",
@@ -73,7 +74,8 @@ class ResponseReader(UnreadBytes):
         self._left = 0  # bytes that the body still lacks (sized) or may still have (until EOF)
         self._decoder: ChunkedDecoder | None = None
         self._interim = 0
-        self._at_eof = b""
+        self._at_eof = b""  # body bytes that `eof` found unread
+        self._closed = False
         self.complete = False
         self.surplus = False
 
@@ -88,11 +90,12 @@ class ResponseReader(UnreadBytes):
 
     @property
     def reusable(self) -> bool:
-        """Complete, framed, kept alive by the peer and without surplus: the connection may carry another request."""
+        """The connection may carry another request: the answer is complete by its own framing, nothing followed it,
+        and the peer neither closed nor said that it will.
+        """
+        # An answer that ends with the connection is complete only after `eof`, hence never reusable.
         head = self._head
-        return (
-            self.complete and not self.surplus and head is not None and head.keep_alive and self._framing != _UNTIL_EOF
-        )
+        return self.complete and not self.surplus and not self._closed and head is not None and head.keep_alive
 
     def next_head(self) -> ResponseHead | None:
         """The final answer's head, or None when more bytes are needed; 1xx answers are skipped.
@@ -190,6 +193,7 @@ class ResponseReader(UnreadBytes):
 
         Bytes of the body not yet asked for are still given by `body()`.
         """
+        self._closed = True
         if self.complete:
             return
         if self._head is None:

@@ -79,11 +79,13 @@ def response(pieces: Iterable[bytes], method: bytes = b"POST", eof: bool = True,
                 got = reader.body()
                 assert type(got) is bytes
                 body += got
+        reusable = reader.reusable
         if eof:
             reader.eof()
+            assert not reader.reusable
             body += reader.body()
     except ProtocolRefusal as refusal:
         return [*facts, _refused(refusal, (502,))]
     except TruncatedBody as truncated:
         return [*facts, ("truncated", truncated.phase, body)]
-    return [*facts, (body, reader.complete, reader.surplus, reader.reusable)]
+    return [*facts, (body, reader.complete, reader.surplus, reusable)]
