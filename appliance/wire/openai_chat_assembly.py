@@ -108,9 +108,8 @@ class _Choice:
             message["tool_calls"] = [call for _, call in self._calls]
         if message["content"] == "" and (self._calls or message["refusal"] or "function_call" in message):
             message["content"] = None  # the role chunk says "" before it is known what follows
-        for call in (*message.get("tool_calls", ()), {"function": message.get("function_call")}):
-            for inner in call.values():
-                _join(inner)
+        for part in (*message.values(), *(call for _, call in self._calls)):
+            _join(part)
         whole = {"index": index, "message": message, "logprobs": self._logprobs, "finish_reason": self._finish}
         return whole | self._more
 
