@@ -75,12 +75,12 @@ class Appliance:
             self._log.settled(settled)
 
     def _watch(self) -> None:
-        watch, counters = self.metrics.watch, lambda: self.store.ledger.counters
+        watch, ledger = self.metrics.watch, self.store.ledger
         watch("startline_live_requests", lambda: len(self.gateway.live))
         watch("startline_client_connections", lambda: self.listeners.connections)
         watch("startline_idle_provider_connections", self.pool.idle_count)
-        watch("startline_store_queued_bytes", lambda: counters().held_bytes)
-        watch("startline_store_lost_total", lambda: counters().lost)
+        watch("startline_store_queued_bytes", lambda: ledger.counters.held_bytes)
+        watch("startline_store_lost_total", lambda: ledger.counters.lost)
 
 
 @asynccontextmanager

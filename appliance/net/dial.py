@@ -6,7 +6,6 @@ kept for `dns_cache_s`. The connection race itself is trio's `open_tcp_stream` (
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -14,6 +13,10 @@ import trio
 from appliance.net.stream import SocketStream
 
 RESOLVER_THREADS = 16
+
+
+AddressInfo = Any
+"""What socket.getaddrinfo gives; its type is too wordy to write twice."""
 
 
 class Resolver(trio.abc.HostnameResolver):
@@ -29,25 +32,17 @@ class Resolver(trio.abc.HostnameResolver):
         host: bytes | None,
         port: bytes | str | int | None,
         family: int = 0,
-        type: int = 0,
+        type: int = 0,  # noqa: A002 - trio's name
         proto: int = 0,
         flags: int = 0,
-    ) -> list[
-        tuple[
-            socket.AddressFamily,
-            socket.SocketKind,
-            int,
-            str,
-            tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
-        ]
-    ]:
+    ) -> AddressInfo:
         """As socket.getaddrinfo, from the cache or in a thread that may be abandoned."""
         key = (host, port, family, type, proto, flags)
         now = trio.current_time()
         known = self._known.get(key)
         if known is not None and known[0] > now:
-            return known[1]  # type: ignore[no-any-return]
-        found = await trio.to_thread.run_sync(
+            return known[1]
+        found: Any = await trio.to_thread.run_sync(
             socket.getaddrinfo, *key, abandon_on_cancel=True, limiter=self._limiter
         )
         if len(self._known) >= 1024:
@@ -62,9 +57,6 @@ class Resolver(trio.abc.HostnameResolver):
         return await trio.to_thread.run_sync(
             socket.getnameinfo, sockaddr, flags, abandon_on_cancel=True, limiter=self._limiter
         )
-
-
-Dial = Callable[[str, int, ssl.SSLContext | None], "Any"]
 
 
 async def dial(host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:

@@ -25,7 +25,7 @@ class Planner:
         self._prices = prices
         self._slots = slots
         self._settings = settings
-        self._reserves = read_reserves(settings.reserve_s)
+        self._reserves = Reserves(settings.reserve_s)
         self._routing: dict[str, tuple[tuple[Provider, ...], Routing]] = {}
         self._targets: dict[tuple[str, bytes], tuple[Provider, Target]] = {}
 
@@ -75,16 +75,3 @@ class Planner:
             return plan_direct(default_rung(provider, model), give_up_s, "flex_slots_full", wish.seconds)
         work.racing = True
         return plan_race(rungs, wish.seconds, self._reserves, give_up_s)
-
-
-def read_reserves(setting: dict[str, float]) -> Reserves:
-    """The `reserve_s` setting: keys `model/tier`, `*/tier`, `model/*` and `default`."""
-    by_model_tier: dict[tuple[str, str], float] = {}
-    default_s = Reserves().default_s
-    for name, seconds in setting.items():
-        if name == "default":
-            default_s = seconds
-            continue
-        model, _, tier = name.rpartition("/")
-        by_model_tier["" if model == "*" else model, "" if tier == "*" else tier] = seconds
-    return Reserves(default_s, by_model_tier)

@@ -114,8 +114,10 @@ def overhead_s(work: Work) -> float:
         return (work.answered_s or call.arrived_s) - call.arrived_s
     own_s = (work.attempts[0].sent_s or work.attempts[0].start_s) - call.arrived_s
     winner = work.winner
-    if winner is not None and winner.started_s is not None and work.answered_s is not None:
-        own_s += work.answered_s - winner.started_s
+    if winner is not None and work.answered_s is not None:
+        streamed = work.admitted is not None and work.admitted.asked.stream
+        ready_s = winner.started_s if streamed else winner.end_s
+        own_s += work.answered_s - (ready_s or work.answered_s)
     return own_s
 
 

@@ -22,7 +22,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ConnectionState
 
 from appliance.net.stream import SocketStream
 
@@ -69,8 +69,8 @@ class Http1Wrapper(ProtocolWrapper):
     """ProtocolWrapper over Http1Protocol alone."""
 
     def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments[:-1], "http/1.1")
-        self.protocol = Http1Protocol(
+        super().__init__(*arguments)
+        self.protocol = self._http1 = Http1Protocol(
             self.app,
             self.config,
             self.context,
@@ -87,7 +87,7 @@ class Http1Wrapper(ProtocolWrapper):
         try:
             await self.protocol.handle(event)
         except RefusedVersion:
-            await self.protocol._send_error_response(505)
+            await self._http1._send_error_response(505)
             await self.send(Closed())
 
 
@@ -95,7 +95,8 @@ class LaneServer(TCPServer):
     """TCPServer over our wrapper and stream; sends are shielded as Hypercorn wants, but never without a deadline."""
 
     def __init__(self, lane: "AsgiLane", stream: "LaneStream", *, tls: bool, operator: bool) -> None:
-        super().__init__(lane.application, lane.config, lane.context, {"operator": operator}, stream)  # type: ignore[arg-type]
+        state = {"operator": operator}
+        super().__init__(lane.application, lane.config, lane.context, state, stream)
         self._tls = tls
         self._send_timeout_s = lane.send_timeout_s
 
@@ -182,7 +183,7 @@ class LaneStream:
 class AsgiLane:
     """The web application behind one server; `serve` runs one connection, contained."""
 
-    def __init__(self, application: ASGIFramework, keep_alive_s: float, send_timeout_s: float) -> None:
+    def __init__(self, application: Any, keep_alive_s: float, send_timeout_s: float) -> None:
         self.application = ASGIWrapper(application)
         self.context = WorkerContext(None)
         self.send_timeout_s = send_timeout_s

@@ -217,7 +217,7 @@ class FastConnection:
         request_id = front.request_id()
         if fault is None and front.stopping:
             fault = ApplianceFault("shutting_down")
-        endpoint = None
+        endpoint, argument = None, ""
         if fault is None and head is not None:
             try:
                 endpoint, argument = find(head.method, head.path)

@@ -235,6 +235,8 @@ class Attempt:
         self._exchange.finish()
 
     def _fail(self, fault: Fault) -> None:
+        if self.end == "cancelled":
+            return  # closing the socket made it fail
         if fault.provider is None:
             fault.provider = self.target.provider.name
         self.fault = fault

@@ -3,6 +3,8 @@
 The rule: the credential is never part of it; it joins the head when an attempt begins and leaves with its bytes.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from appliance.domain.catalog import Provider
@@ -34,7 +36,7 @@ def target(provider: Provider, path: bytes, method: bytes = b"POST") -> Target:
 
 
 def request_head(
-    to: Target, secret: str, headers: list[Header], *, stream: bool, length: int | None, ordinal: int = 1
+    to: Target, secret: str, headers: Sequence[Header], *, stream: bool, length: int | None, ordinal: int = 1
 ) -> bytes:
     """The whole head of one attempt. Header values of the client are checked and encoded here.
 
