@@ -1,11 +1,12 @@
 """A bare relay on trio: what sockets, trio and a task for each connection cost, with no gateway in it.
 
 For orientation and to check the bench itself, never a part of the product: it does not validate what it relays.
-Run as `python -m tests.bench.bare_relay CA PORT:UPSTREAM:TLS ...`. A request with `start_within` is raced: flex at
+Run as `python -m tests.bench.bare_relay CA PORT:HOST:UPSTREAM:TLS ...`. A request with `start_within` is raced: flex at
 once, default half a second later, the first with content wins and the other's socket is closed.
 """
 
 import contextlib
+import errno
 import re
 import socket
 import ssl
@@ -61,7 +62,8 @@ class RawStream(trio.abc.Stream):
 class Upstream:
     """The provider of one port, with idle connections kept."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self.host = host
         self.port = port
         self.context = context
         self.idle: list[trio.abc.Stream] = []
@@ -72,8 +74,12 @@ class Upstream:
             return self.idle.pop()
         sock = socket.socket()
         sock.setblocking(False)
-        if sock.connect_ex(("127.0.0.1", self.port)):
+        status = sock.connect_ex((self.host, self.port))
+        if status == errno.EINPROGRESS:
             await trio.lowlevel.wait_writable(sock)
+            status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if status:
+            raise OSError(status, "connect to the provider")  # ends the relay: a round with it is not valid
         raw = RawStream(sock)
         if self.context is None:
             return raw
@@ -186,8 +192,9 @@ async def main() -> None:
     context = ssl.create_default_context(cafile=sys.argv[1])
     async with trio.open_nursery() as nursery:
         for route in sys.argv[2:]:
-            port, upstream_port, over_tls = (int(part) for part in route.split(":"))
-            nursery.start_soon(_listen, Upstream(upstream_port, context if over_tls else None), port)
+            port, host, upstream_port, over_tls = route.split(":")
+            upstream = Upstream(host, int(upstream_port), context if over_tls == "1" else None)
+            nursery.start_soon(_listen, upstream, int(port))
 
 
 if __name__ == "__main__":

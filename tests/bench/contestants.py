@@ -48,7 +48,9 @@ def start_nginx(children: Children, provider: Provider) -> Contestant:
     """nginx with one worker that proxies each kind of the provider on a port of its own."""
     ports = dict(zip(KINDS, free_ports(len(KINDS)), strict=True))
     folder = Path(tempfile.mkdtemp(prefix="nginx-", dir=children.folder)) / "run"
-    command = nginx.contestant_command(folder, raise_file_limit(), ports, provider.ports, provider.certificate)
+    command = nginx.contestant_command(
+        folder, raise_file_limit(), ports, provider.next_host(), provider.ports, provider.certificate
+    )
     child = children.start("nginx", command, CONTESTANT_CORE)
     for port in ports.values():
         wait_for_port(child, port)
@@ -58,7 +60,8 @@ def start_nginx(children: Children, provider: Provider) -> Contestant:
 def start_relay(children: Children, provider: Provider) -> Contestant:
     """The bare relay: trio and sockets, no keys, no records; what any gateway on trio pays at least."""
     ports = dict(zip(KINDS, free_ports(len(KINDS)), strict=True))
-    routes = [f"{ports[kind]}:{provider.ports[kind]}:{int(kind.endswith('_tls'))}" for kind in KINDS]
+    host = provider.next_host()
+    routes = [f"{ports[kind]}:{host}:{provider.ports[kind]}:{int(kind.endswith('_tls'))}" for kind in KINDS]
     argv = [sys.executable, "-m", "tests.bench.bare_relay", str(provider.certificate), *routes]
     child = children.start("relay", argv, CONTESTANT_CORE)
     for port in ports.values():
@@ -92,8 +95,9 @@ def prepare_gateway(children: Children, provider: Provider, command: tuple[str, 
         "STARTLINE_CA_BUNDLE": str(provider.certificate),
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     }
+    host = provider.next_host()
     for kind in KINDS:
-        base_url = provider.base_url(kind)
+        base_url = provider.base_url(kind, host)
         options = ("--kind", "openai_compatible", "--base-url", base_url, "--tiers", "flex,default,priority")
         _told(command, environment, "provider", "add", _provider_name(kind), *options, stdin=_SECRET)
     made = _told(command, environment, "key", "create", "--name", "bench", "--json")

@@ -5,13 +5,14 @@ does, instead of in files; it buffers plain answers and passes streams on at onc
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 _COMMON = """
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
+error_log stderr warn;
 {user}
 worker_rlimit_nofile {files};
 events {{ worker_connections {connections}; multi_accept on; use epoll; }}
@@ -37,7 +38,7 @@ http {{
 
 _CANNED = """
   server {{
-    listen 127.0.0.1:{port}{ssl} backlog=4096 reuseport;
+    {listen}
     {certificate}
     location / {{ default_type application/json; return 200 '{answer}'; }}
   }}
@@ -46,14 +47,14 @@ _CANNED = """
 _STREAM_FRONT = """
   upstream streams {{ server unix:{socket}; keepalive 512; keepalive_requests 1000000000; }}
   server {{
-    listen 127.0.0.1:{port} ssl backlog=4096 reuseport;
+    {listen}
     {certificate}
     location / {{ proxy_buffering off; proxy_pass http://streams; }}
   }}
 """
 
 _PROXIED = """
-  upstream provider_{name} {{ server 127.0.0.1:{to}; keepalive 512; keepalive_requests 1000000000; }}
+  upstream provider_{name} {{ server {host}:{to}; keepalive 512; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096 reuseport;
     location / {{ {tls} proxy_buffering {buffering}; proxy_pass {scheme}://provider_{name}; }}
@@ -72,30 +73,44 @@ def _written(folder: Path, servers: str, files: int, access_log: bool) -> list[s
         _COMMON.format(
             folder=folder,
             files=files,
-            connections=files,
+            # nginx closes idle connections when a sixteenth is left of these: files are to be the only limit.
+            connections=files * 5 // 4,
             # As root the workers would otherwise be another user, who may not enter the run's folder.
             user="user root;" if os.geteuid() == 0 else "",
             access_log=f"access_log {folder}/access.log combined;" if access_log else "access_log off;",
             servers=servers,
         )
     )
-    return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+
+
+def _listens(hosts: Sequence[str], port: int, ssl: str) -> str:
+    return " ".join(f"listen {host}:{port}{ssl} backlog=4096;" for host in hosts)
 
 
 def provider_command(
-    folder: Path, files: int, answer: bytes, ports: dict[str, int], certificate: Path, key: Path, stream_socket: Path
+    folder: Path,
+    files: int,
+    hosts: Sequence[str],
+    answer: bytes,
+    ports: dict[str, int],
+    certificate: Path,
+    key: Path,
+    stream_socket: Path,
 ) -> list[str]:
     """Write the provider's configuration: canned answers plain and over TLS, and TLS before the stream server."""
     shown = f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
     text = answer.decode()
-    servers = _CANNED.format(port=ports["answers"], ssl="", certificate="", answer=text)
-    servers += _CANNED.format(port=ports["answers_tls"], ssl=" ssl", certificate=shown, answer=text)
-    servers += _STREAM_FRONT.format(port=ports["streams_tls"], certificate=shown, socket=stream_socket)
+    servers = _CANNED.format(listen=_listens(hosts, ports["answers"], ""), certificate="", answer=text)
+    servers += _CANNED.format(listen=_listens(hosts, ports["answers_tls"], " ssl"), certificate=shown, answer=text)
+    servers += _STREAM_FRONT.format(
+        listen=_listens(hosts, ports["streams_tls"], " ssl"), certificate=shown, socket=stream_socket
+    )
     return _written(folder, servers, files, access_log=False)
 
 
 def contestant_command(
-    folder: Path, files: int, ports: dict[str, int], upstream: dict[str, int], certificate: Path
+    folder: Path, files: int, ports: dict[str, int], host: str, upstream: dict[str, int], certificate: Path
 ) -> list[str]:
     """Write the configuration of `proxy_pass`: one port for each of the provider's (see `provider.KINDS`)."""
     servers = ""
@@ -104,6 +119,7 @@ def contestant_command(
         servers += _PROXIED.format(
             name=name,
             port=port,
+            host=host,
             to=upstream[name],
             tls=_CHECKED_TLS.format(certificate=certificate) if tls else "",
             scheme="https" if tls else "http",

@@ -6,9 +6,12 @@ The rule: it is the same for everybody and its own limits are measured, so that 
 import datetime
 import http.client
 import ipaddress
+import itertools
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,9 @@ from cryptography.x509.oid import NameOID
 from tests.bench import nginx, workload
 from tests.bench.processes import LOAD_CORE, Child, Children, free_ports, wait_for_port
 
+# Each contestant is given the provider at an address of its own: the closed connections of one, which keep their ports
+# for a minute, must not make the ports of the next one short (a crowded port search is slow, then fails).
+HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 33))
 KINDS = ("answers", "answers_tls", "streams", "streams_tls")
 
 
@@ -32,10 +38,15 @@ class Provider:
     answer: bytes
     answers: Child
     streams: Child
+    hosts: Iterator[str] = field(default_factory=partial(itertools.cycle, HOSTS))
 
-    def base_url(self, kind: str) -> str:
+    def next_host(self) -> str:
+        """An address of the provider that the last contestants did not use."""
+        return next(self.hosts)
+
+    def base_url(self, kind: str, host: str) -> str:
         """The base URL an SDK would be given, with `/v1`."""
-        return f"{'https' if kind.endswith('_tls') else 'http'}://localhost:{self.ports[kind]}/v1"
+        return f"{'https' if kind.endswith('_tls') else 'http'}://{host}:{self.ports[kind]}/v1"
 
     def take_stats(self) -> dict[str, Any]:
         """What the stream server noted since the last call; it forgets it."""
@@ -56,12 +67,12 @@ def start_provider(children: Children, files: int) -> Provider:
     socket_path = folder / "streams.sock"
     streams = children.start(
         "streams",
-        [sys.executable, "-m", "tests.bench.stream_server", str(ports["streams"]), str(socket_path)],
+        [sys.executable, "-m", "tests.bench.stream_server", str(ports["streams"]), str(socket_path), *HOSTS],
         LOAD_CORE,
     )
     wait_for_port(streams, ports["streams"])
     answer = workload.answer()
-    command = nginx.provider_command(folder / "provider", files, answer, ports, certificate, key, socket_path)
+    command = nginx.provider_command(folder / "provider", files, HOSTS, answer, ports, certificate, key, socket_path)
     answers = children.start("provider", command, LOAD_CORE)
     for kind in KINDS:
         wait_for_port(answers, ports[kind])
@@ -82,7 +93,9 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=2))
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(
+                [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(host)) for host in HOSTS)]
+            ),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

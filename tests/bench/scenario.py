@@ -27,7 +27,7 @@ class Run:
 
     def rounds(self) -> int:
         """How often the contestants alternate."""
-        return 2 if self.quick else 5
+        return 2 if self.quick else 4
 
     def alternate(self, measure: Callable[[Contestant], Measured]) -> dict[str, list[Measured]]:
         """Measure A B A B ...: what the machine does to one round it does to both."""

@@ -1,14 +1,14 @@
 """The provider of streams: one thread, one epoll, canned bytes. The rule: never slower than what is measured.
 
-Run as `python -m tests.bench.stream_server PORT SOCKET`. It plays what the prompt says (`workload.Play`), every event
-in a send of its own. `GET /stats` answers, and forgets, what it noted: how late events left (it was the bottleneck if
-that is much) and, for each race, when the winner's first content left and when the loser's connection was at its end.
+Run as `python -m tests.bench.stream_server PORT SOCKET HOST ...`. It plays what the prompt says (`workload.Play`),
+every event in a send of its own. `GET /stats` answers, and forgets, what it noted: how late events left (it was the
+bottleneck if that is much) and, for each race, when the winner's first content left and when the loser's connection
+was at its end.
 """
 
 import contextlib
 import heapq
 import json
-import os
 import select
 import socket
 import sys
@@ -234,14 +234,13 @@ class StreamServer:
 
 
 def main() -> None:
-    """Listen on the port and on the Unix socket given, and play."""
+    """Listen on the port of each address and on the Unix socket given, and play."""
     port, path = int(sys.argv[1]), Path(sys.argv[2])
-    over_tcp = socket.create_server(("127.0.0.1", port), backlog=4096)
+    over_tcp = [socket.create_server((host, port), backlog=4096) for host in sys.argv[3:]]
     over_unix = socket.socket(socket.AF_UNIX)
     over_unix.bind(str(path))
     over_unix.listen(4096)
-    os.set_blocking(over_unix.fileno(), False)
-    StreamServer([over_tcp, over_unix]).serve()
+    StreamServer([*over_tcp, over_unix]).serve()
 
 
 if __name__ == "__main__":

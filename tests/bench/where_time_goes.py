@@ -7,7 +7,6 @@ measure. What a request really costs is what `rates` says.
 import pstats
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +44,9 @@ def _body(contestant: Contestant, kind: str, size_bytes: int) -> bytes:
 
 def _cprofile(run: Run, load: Callable[[Run, Contestant], object], number: int) -> str:
     path = run.children.folder / f"profile-{number}"
-    prefix = (sys.executable, "-m", "cProfile", "-o", str(path), "-m", "appliance")
-    gateway = start_gateway(run.children, run.provider, prefix=prefix)
+    python, *rest = run.gateway_command  # a packed binary cannot be profiled like this
+    prefix = (python, "-m", "cProfile", "-o", str(path), *rest)
+    gateway = start_gateway(run.children, run.provider, run.gateway_command, prefix)
     try:
         load(run, gateway)
     finally:
@@ -95,7 +95,7 @@ def _short(file: str) -> str:
 def _perf(run: Run, load: Callable[[Run, Contestant], object]) -> str:
     if shutil.which("perf") is None:
         return ""
-    gateway = start_gateway(run.children, run.provider)
+    gateway = start_gateway(run.children, run.provider, run.gateway_command)
     path = run.children.folder / "perf.data"
     pids = ",".join(str(pid) for pid in gateway.child.pids())
     recording = run.children.start(
