@@ -55,7 +55,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 
 class _Delta(msgspec.Struct, gc=False):
-    delta: msgspec.Raw | None = None
+    delta: msgspec.Raw = msgspec.Raw()
 
 
 class _Response(msgspec.Struct):
@@ -143,7 +143,7 @@ class StreamReader(OpenAIStream):
             delta = decode_event(_DELTA, event_fields(raw)[1] if data is None else data).delta
         except UNREADABLE:
             return self._garbled()
-        if delta is not None and (given := content_bytes(delta)):
+        if given := content_bytes(delta):
             self._start(len(raw), given)
         return True
 

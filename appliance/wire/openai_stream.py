@@ -21,7 +21,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _ENCODER = msgspec.json.Encoder()
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-_EMPTY = frozenset({b"null", b'""', b"[]", b"{}", b"false"})
+_EMPTY = frozenset({b"", b"null", b'""', b"[]", b"{}", b"false"})
 
 
 class OpenAIStream:

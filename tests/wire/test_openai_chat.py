@@ -203,7 +203,9 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(EVENTS, max_size=6), st.lists(st.integers(0, 10_000), max_size=5), st.sampled_from([b"\n\n", b"\r\n\r\n"]))
+@given(
+    st.lists(EVENTS, max_size=6), st.lists(st.integers(0, 10_000), max_size=5), st.sampled_from([b"\n\n", b"\r\n\r\n"])
+)
 def test_content_is_never_taken_for_structure(chunks: list[dict[str, Any]], places: list[int], ending: bytes) -> None:
     raws = [b"data: " + msgspec.json.encode(value) + ending for value in chunks]
     data = b"".join(raws) + b"data: [DONE]" + ending
@@ -262,7 +264,12 @@ def test_what_is_not_raced(fields: dict[str, Any], why: str | None) -> None:
 
 
 def test_the_facts_of_an_answer() -> None:
-    body = {"id": "chatcmpl-1", "choices": [], "service_tier": "flex", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    body = {
+        "id": "chatcmpl-1",
+        "choices": [],
+        "service_tier": "flex",
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
     answer = dialect.read_answer(msgspec.json.encode(body))
     assert (answer.tier, answer.response_id) == ("flex", "chatcmpl-1")
     assert answer.usage == Tokens(1, 2, certainty="known")

@@ -150,7 +150,12 @@ def test_what_cannot_be_assembled() -> None:
         assembled(golden("chat_audio"))
     with pytest.raises(NotAssemblable):
         assembled(b"data: [DONE]\n\n")
-    for data in (b"data: [1]\n\n", b'data: {"choices":[1]}\n\n', b'data: {"choices":[{"delta":3}]}\n\n', b"data: x\n\n"):
+    for data in (
+        b"data: [1]\n\n",
+        b'data: {"choices":[1]}\n\n',
+        b'data: {"choices":[{"delta":3}]}\n\n',
+        b"data: x\n\n",
+    ):
         with pytest.raises(NotAssemblable):
             assembled(data)
 

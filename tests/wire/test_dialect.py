@@ -1,0 +1,27 @@
+from appliance.wire import openai_chat, openai_embeddings, openai_responses
+from appliance.wire.body import RequestBody
+from appliance.wire.dialect import Asked, Dialect
+
+DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, openai_embeddings)  # checked by mypy
+
+
+def test_each_module_is_a_dialect_of_its_own() -> None:
+    assert len({dialect.NAME for dialect in DIALECTS}) == len({dialect.PATH for dialect in DIALECTS}) == len(DIALECTS)
+    for dialect in DIALECTS:
+        assert isinstance(dialect.read_request(RequestBody.decode(b'{"model":"m"}'), None), Asked)
+        assert not dialect.StreamReader(started_at="content", drop_usage=True, provider="p", tier_asked="flex").ended
+
+
+def test_whether_a_request_may_be_raced_is_looked_up_when_asked() -> None:
+    looks: list[RequestBody] = []
+
+    def never(body: RequestBody) -> str | None:
+        looks.append(body)
+        return "never"
+
+    body = RequestBody.decode(b"{}")
+    asked = Asked("m", False, None, None, False, None, 0, body, never)
+    assert not looks
+    assert not asked.raceable
+    assert asked.why_not_raced == "never"
+    assert looks == [body, body]

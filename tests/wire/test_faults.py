@@ -1,0 +1,58 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.domain.errors import FAULTS, ApplianceFault, CallerFault, Fault, UpstreamFault
+from appliance.wire.faults import block, fault_body, fault_header
+
+KEYS = ["code", "class", "origin", "status", "provider", "provider_code", "retryable", "doc_url"]
+
+
+@pytest.mark.parametrize("code", sorted(FAULTS))
+def test_every_fault_has_the_envelope_and_the_block(code: str) -> None:
+    fault = Fault(code, param="x")
+    body, content_type = fault_body(fault, "openai_chat", "req_1")
+    answer = msgspec.json.decode(body)
+    error = answer["error"]
+    assert content_type == b"application/json"
+    assert answer["request_id"] == "req_1"
+    assert list(error) == ["message", "type", "param", "code", "startline"]
+    assert (error["code"], error["param"]) == (code, "x")
+    assert list(error["startline"]) == KEYS
+    assert error["startline"] == block(fault) == msgspec.json.decode(fault_header(fault))
+    assert (error["type"] == "rate_limit_error") == (fault.status == 429)
+
+
+def test_the_block_says_whose_fault_it_is() -> None:
+    assert block(CallerFault("bad_json"))["origin"] == block(ApplianceFault("vault_locked"))["origin"] == "startline"
+    got = block(UpstreamFault("provider_error", status=500, provider="openai", provider_code="server_error"))
+    assert got["origin"] == "provider"
+    assert (got["status"], got["provider"], got["provider_code"], got["retryable"]) == (
+        500,
+        "openai",
+        "server_error",
+        True,
+    )
+    suffixed = block(CallerFault("flex_unsupported", suffix="_for_local"))
+    assert suffixed["code"] == "flex_unsupported_for_local"
+    assert suffixed["doc_url"].endswith("#flex_unsupported")
+
+
+def test_a_providers_own_error_passes_byte_for_byte_in_its_dialect() -> None:
+    own = b' {"error" : {"message":"\\u00e9"}}'
+    fault = UpstreamFault("provider_rejected", body=own, content_type=b"application/json; charset=utf-8")
+    assert fault_body(fault, "openai_responses", "req_1") == (own, b"application/json; charset=utf-8")
+    translated, _ = fault_body(fault, "anthropic_messages", "req_1")
+    assert msgspec.json.decode(translated)["error"]["startline"]["code"] == "provider_rejected"
+
+
+def test_without_a_request_id_none_is_told() -> None:
+    assert "request_id" not in msgspec.json.decode(fault_body(Fault("bad_json"), "openai_chat", "")[0])
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_the_header_is_printable_ascii_whatever_a_provider_is_called(name: str) -> None:
+    header = fault_header(Fault("provider_error", provider=name))
+    assert all(0x20 <= byte < 0x7F for byte in header)
+    assert msgspec.json.decode(header)["provider"] == name
