@@ -11,6 +11,7 @@ from appliance.domain.errors import ApplianceFault, CallerFault, UpstreamFault
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.wire import openai_chat as dialect
 from appliance.wire.body import RequestBody
+from appliance.wire.dialect import Asked
 from appliance.wire.openai_chat import StreamReader
 from appliance.wire.sse import event, event_fields
 from tests.wire.streams import cut, golden, names, one_by_one, read, started_after
@@ -19,7 +20,7 @@ DONE = b"data: [DONE]\n\n"
 USED = Tokens(19, 7, 4, 8, 2, "known")
 
 
-def asked(**fields: Any) -> dialect.Asked:
+def asked(**fields: Any) -> Asked:
     return dialect.read_request(RequestBody.decode(msgspec.json.encode({"model": "m", "messages": []} | fields)), None)
 
 
@@ -187,7 +188,8 @@ def test_half_a_surrogate_pair_is_content() -> None:
     assert reader.fault is None
 
 
-NASTY = st.sampled_from(['"usage"', '"error"', "[DONE]", "data: [DONE]\n\n", '"usage":{"prompt_tokens":1}', '"service_tier":"x"',
+NASTY = st.sampled_from(['"usage"', '"error"', "[DONE]", "data: [DONE]\n\n", '"usage":{"prompt_tokens":1}',
+    '"service_tier":"x"',
     "event: error\n", "error", "\u2028", "\\", '\\"usage\\":', "é🙂", "\r\n\r\n", ""])  # fmt: skip
 TEXT = st.lists(NASTY | st.text(max_size=5)).map("".join)
 EVENTS = st.fixed_dictionaries(

@@ -46,7 +46,8 @@ def call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
     [
         ("chat_text", message(content='Grüße aus 東京 🙂 "usage" \\ [DONE]\n\n'), "stop"),
         ("chat_tools", message(tool_calls=[
-            call("call_a", "get_weather", '{"city":"Paris"}'), call("call_b", "get_time", '{"zone":"CET"}')]), "tool_calls"),
+            call("call_a", "get_weather", '{"city":"Paris"}'), call("call_b", "get_time", '{"zone":"CET"}'),
+        ]), "tool_calls"),
         ("chat_reasoning", message(content="Four.", reasoning_content="Let me see."), "stop"),
         ("chat_refusal", message(refusal="I can't help with that."), "stop"),
         ("chat_azure_crlf", message(content="Hello"), "stop"),
@@ -120,10 +121,13 @@ def delta(**fields: Any) -> bytes:
 
 
 def test_servers_that_repeat_or_forget_the_index_of_a_call() -> None:
-    parts = [{"id": "a", "function": {"name": "f", "arguments": "{"}}, {"function": {"arguments": "}"}},
-             {"id": "b", "function": {"name": "g", "arguments": "{}"}}]  # fmt: skip
+    parts: list[dict[str, Any]] = [
+        {"id": "a", "function": {"name": "f", "arguments": "{"}},
+        {"function": {"arguments": "}"}},
+        {"id": "b", "function": {"name": "g", "arguments": "{}"}},
+    ]
     expected = [("a", "f", "{}"), ("b", "g", "{}")]
-    for index in ({}, {"index": 0}):
+    for index in (dict[str, Any](), {"index": 0}):
         calls = only(assembled(*(delta(tool_calls=[part | index]) for part in parts)))["message"]["tool_calls"]
         assert [(got["id"], got["function"]["name"], got["function"]["arguments"]) for got in calls] == expected
         assert all("index" not in got for got in calls)

@@ -16,7 +16,7 @@ from appliance.simulator.override import Override
 from appliance.simulator.world import Behaviour
 from appliance.wire import openai_responses as dialect
 from appliance.wire.body import RequestBody
-from appliance.wire.dialect import NotAssemblable
+from appliance.wire.dialect import Asked, NotAssemblable
 from appliance.wire.openai_responses import Assembler, StreamReader
 from appliance.wire.sse import SseSplitter, event, event_fields
 from tests.wire.streams import cut, golden, names, one_by_one, read, started_after
@@ -25,7 +25,7 @@ USED = Tokens(36, 12, 16, 20, 5, "known")
 RID = "resp_67c9fdcecf488190bdd9a0409de3a1ec07b8b0ad4e5eb654"
 
 
-def asked(**fields: Any) -> dialect.Asked:
+def asked(**fields: Any) -> Asked:
     return dialect.read_request(RequestBody.decode(msgspec.json.encode({"model": "m", "input": "x"} | fields)), None)
 
 
@@ -198,10 +198,10 @@ def test_content_is_never_taken_for_structure(
     endings = ("error", "response.completed", "response.failed", "response.incomplete")
     end = next((at for at, (kind, _) in enumerate(kinds) if kind in endings), len(kinds))
     assert outcome.forwarded == b"".join(raws[:end])
-    kind = kinds[end][0] if end < len(kinds) else None
-    assert (outcome.terminal_event is not None) == (kind is not None and kind != "error")
+    kind = kinds[end][0] if end < len(kinds) else ""
+    assert (outcome.terminal_event is not None) == (kind not in ("", "error"))
     assert (outcome.fault is None) == (kind in ("response.completed", "response.incomplete"))
-    assert outcome.content_started == any(kind.endswith(".delta") and text for kind, text in kinds[:end])
+    assert outcome.content_started == any(one.endswith(".delta") and text for one, text in kinds[:end])
 
 
 def test_tokens_are_estimated_from_the_deltas_when_no_usage_came() -> None:
@@ -299,7 +299,7 @@ def test_the_sdk_raises_on_the_error_event_and_ignores_keep_alives() -> None:
         api_key="x", base_url="http://test", max_retries=0,
         http_client=httpx2.Client(transport=httpx2.MockTransport(answer)),
     ) as client:  # fmt: skip
-        events = []
+        events: list[Any] = []
         with pytest.raises(openai.APIError) as caught:
             events.extend(client.responses.create(model="m", input="x", stream=True))
     assert isinstance(caught.value.body, dict)

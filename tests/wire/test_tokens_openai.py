@@ -12,7 +12,8 @@ from appliance.wire.tokens_openai import read_usage
         ({"prompt_tokens": 5, "completion_tokens": 2}, Tokens(5, 2, certainty="known")),
         ({"input_tokens": 5, "output_tokens": 2}, Tokens(5, 2, certainty="known")),
         (
-            {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 1},
+            {"prompt_tokens": 5, "completion_tokens": 2,
+             "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 1},
              "completion_tokens_details": {"reasoning_tokens": 1}},
             Tokens(5, 2, 3, 1, 1, "known"),
         ),
@@ -23,7 +24,7 @@ from appliance.wire.tokens_openai import read_usage
         ),
         ({"prompt_tokens": 8, "total_tokens": 8}, Tokens(8, 0, certainty="known")),
         ({"prompt_tokens": 8}, Tokens(8, None, certainty="known")),
-        ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_cache_hit_tokens": 4}, Tokens(5, 2, 4, certainty="known")),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 4}, Tokens(5, 2, 4, certainty="known")),
         ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": None}, Tokens(5, 2, certainty="known")),
         ({"prompt_tokens": -1, "completion_tokens": 2**70}, UNKNOWN_TOKENS),
         ({"prompt_tokens": 1.5, "completion_tokens": True}, UNKNOWN_TOKENS),
