@@ -21,6 +21,8 @@ from appliance.http1.limits import Limits
 from appliance.net.dial import Resolver, dial
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
+from appliance.server.admin.desk import Desk
+from appliance.server.admin.table import admin_routes
 from appliance.server.asgi_lane import AsgiLane
 from appliance.server.front import Front
 from appliance.server.listen import Listeners
@@ -64,7 +66,9 @@ class Appliance:
             on_settled=self._settled,
         )
         self.front = Front(self.gateway, settings)
-        self.application: Starlette = build(self.front, self.metrics)
+        self.application: Starlette = build(
+            self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings))
+        )
         self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s)
         self.listeners = Listeners(self.front, self.lane, settings.max_connections)
         self._watch()

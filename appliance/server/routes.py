@@ -1,4 +1,4 @@
-"""Every inference route in one table, for both lanes. The rule: a path is looked up, never guessed.
+"""Every route in one table; the inference routes for both lanes. The rule: a path is looked up, never guessed.
 
 The fast lane owns whole prefixes, their 404s included; everything else belongs to the ASGI lane.
 """
@@ -18,6 +18,38 @@ INFERENCE: tuple[tuple[bytes, bytes, Endpoint], ...] = (
     (b"GET", b"/models", MODELS),
     (b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
 )
+
+HEALTH: tuple[tuple[str, str], ...] = (
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/docs/errors"),
+)
+
+ADMIN: tuple[tuple[str, str], ...] = (
+    ("GET", "/admin/v1/health"),
+    ("GET", "/admin/v1/keys"),
+    ("POST", "/admin/v1/keys"),
+    ("GET", "/admin/v1/keys/{id}"),
+    ("POST", "/admin/v1/keys/{id}/rotate"),
+    ("POST", "/admin/v1/keys/{id}/revoke"),
+    ("GET", "/admin/v1/providers"),
+    ("POST", "/admin/v1/providers"),
+    ("GET", "/admin/v1/providers/{name}"),
+    ("DELETE", "/admin/v1/providers/{name}"),
+    ("POST", "/admin/v1/providers/{name}/test"),
+    ("GET", "/admin/v1/models"),
+    ("GET", "/admin/v1/usage"),
+    ("GET", "/admin/v1/usage/{request_id}"),
+    ("GET", "/admin/v1/archive/verify"),
+)
+
+ROUTES: tuple[tuple[str, str], ...] = (
+    *((method.decode(), (mount + path).decode()) for mount in MOUNTS for method, path, _ in INFERENCE),
+    *HEALTH,
+    *ADMIN,
+)
+"""Every route there is, by method and path; the documentation and the application are tested against it."""
 
 _EXACT = {mount + path: (method, endpoint) for mount in MOUNTS for method, path, endpoint in INFERENCE}
 _MODEL_PREFIXES = tuple(mount + b"/models/" for mount in MOUNTS)

@@ -1,0 +1,131 @@
+"""Talks to the admin routes: of the running server, else of the appliance opened in this process. The rule: same routes.
+
+A server that runs answers on the Unix socket in the data folder. If none does, the folder is locked and opened here,
+and the same application is called without a socket, marked as the operator's.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from appliance.cli.place import Place
+
+if TYPE_CHECKING:
+    import httpx
+
+    from appliance.app import Appliance
+
+T = TypeVar("T")
+ORIGIN = "http://startline"
+ANSWER_S = 60.0
+
+
+class Refused(click.ClickException):
+    """The admin API answered with a fault; `code` is the fault's."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def perform(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Run an async function to its end; what it raises comes out as it was, not in groups of nurseries."""
+    import trio
+
+    try:
+        return trio.run(function, *arguments)
+    except BaseExceptionGroup as group:
+        leaf: BaseException = group
+        while isinstance(leaf, BaseExceptionGroup):
+            leaf = next((one for one in leaf.exceptions if isinstance(one, click.ClickException)), leaf.exceptions[0])
+        if isinstance(leaf, click.ClickException | click.Abort | KeyboardInterrupt | SystemExit):
+            raise leaf from None
+        raise
+
+
+@asynccontextmanager
+async def operator(place: Place, timeout_s: float = ANSWER_S) -> "AsyncIterator[httpx.AsyncClient]":
+    """A client of the admin (and inference) routes. Raises click.ClickException when neither way works."""
+    import httpx
+
+    transport = httpx.AsyncHTTPTransport(uds=str(place.socket()), trust_env=False)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=timeout_s) as client:
+        try:
+            await client.get("/healthz", timeout=5.0)
+        except httpx.TimeoutException:
+            raise click.ClickException(f"The server of {place.folder} does not answer.") from None
+        except httpx.TransportError:
+            pass
+        else:
+            yield client
+            return
+    async with opened(place) as appliance:
+        inside = httpx.ASGITransport(app=as_operator(appliance), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=inside, base_url=ORIGIN, timeout=timeout_s) as client:
+            yield client
+
+
+@asynccontextmanager
+async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]":
+    """The appliance of a data folder, without listeners. Raises click.ClickException with what is to be done."""
+    from appliance.app import open_appliance
+    from appliance.services.log import set_up
+    from appliance.store.faults import FolderLocked, StoreFault
+
+    settings = place.settings(**overrides)
+    if not overrides.get("logged"):
+        set_up("error")
+    manager = open_appliance(settings, place.folder)
+    try:
+        appliance = await manager.__aenter__()
+    except FolderLocked:
+        raise click.ClickException(
+            f"{place.folder} is in use by another process that does not answer on its socket; is it starting or stopping?"
+        ) from None
+    except StoreFault as fault:
+        raise click.ClickException(str(fault)) from None
+    except OSError as fault:
+        raise click.ClickException(f"{place.folder}: {fault.strerror}") from None
+    try:
+        yield appliance
+    except BaseException as failure:
+        if not await manager.__aexit__(type(failure), failure, failure.__traceback__):
+            raise
+    else:
+        await manager.__aexit__(None, None, None)
+
+
+def as_operator(appliance: "Appliance") -> Callable[..., Awaitable[None]]:
+    """The appliance's application as it is for whoever owns the data folder."""
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await appliance.application({**scope, "state": {"operator": True}}, receive, send)
+
+    return application
+
+
+async def asked(client: "httpx.AsyncClient", method: str, path: str, **more: Any) -> Any:
+    """One admin call: the decoded answer. Raises Refused."""
+    import httpx
+
+    try:
+        answer = await client.request(method, path, **more)
+    except httpx.TransportError as fault:
+        raise click.ClickException(f"The server did not answer: {type(fault).__name__}.") from None
+    value = answer.json() if answer.content else None
+    if answer.status_code >= 400:
+        error = value.get("error", {}) if isinstance(value, dict) else {}
+        raise Refused(str(error.get("message") or f"status {answer.status_code}"), str(error.get("code", "")))
+    return value
+
+
+def ask(place: Place, method: str, path: str, **more: Any) -> Any:
+    """`asked`, with a client made for it."""
+
+    async def run() -> Any:
+        async with operator(place) as client:
+            return await asked(client, method, path, **more)
+
+    return perform(run)

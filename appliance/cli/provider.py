@@ -1,0 +1,135 @@
+"""`startline provider …`: add, list, test and remove providers. The rule: a secret is never an argument."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.operator import ask
+from appliance.cli.output import listed, remark, say_json, say_table
+from appliance.cli.place import Place, json_option, with_place
+
+PROVIDERS = "/admin/v1/providers"
+
+
+def read_secret(file: Path | None, *, wanted: bool) -> str:
+    """The provider's key: from a file, from standard input if that is no terminal, else from a prompt."""
+    if not wanted:
+        return ""
+    if file is not None:
+        return file.read_text("utf-8").strip()
+    if not sys.stdin.isatty():
+        return sys.stdin.read().strip()
+    return str(click.prompt("Key of the provider (not shown)", hide_input=True)).strip()
+
+
+def _words(_: object, __: object, text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _headers(_: object, __: object, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition(":") for text in texts]
+    if any(not colon for _name, colon, _value in pairs):
+        raise click.BadParameter("write --header 'Name: value'")
+    return {name.strip(): value.strip() for name, _colon, value in pairs}
+
+
+@click.command(epilog="Example: printenv OPENAI_API_KEY | startline provider add openai")
+@with_place
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["openai", "openai_compatible"]), help="Default: by the name.")
+@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai.")
+@click.option("--tiers", callback=_words, help="Service tiers it has, such as flex,default,priority; known for openai.")
+@click.option("--models", callback=_words, help="Its models, if it does not list them or not all.")
+@click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")
+@click.option("--price-as", help="Whose prices hold, such as openai.")
+@click.option("--header", "headers", multiple=True, callback=_headers, help="Extra header to send. Repeatable.")
+@click.option("--no-stream-options", is_flag=True, help="It refuses stream_options.")
+@click.option(
+    "--abort-billing", type=click.Choice(["free", "partial", "full"]), help="What it bills for an abandoned call."
+)
+@click.option("--organisation", help="Name or id; default: the first.")
+@click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its key.")
+@click.option("--no-secret", is_flag=True, help="It asks for no key.")
+@json_option
+def add(
+    place: Place, as_json: bool, secret_file: Path | None, no_secret: bool, no_stream_options: bool, **fields: Any
+) -> None:
+    """Add a provider; its key comes from standard input, a file or a prompt."""
+    body = {name: value for name, value in fields.items() if value not in (None, (), {}, False)}
+    if fields["tiers"] is not None:
+        body["tiers"] = fields["tiers"]
+    if no_stream_options:
+        body["stream_options"] = False
+    body["secret"] = read_secret(secret_file, wanted=not no_secret)
+    answer = ask(place, "POST", PROVIDERS, json=body)
+    if as_json:
+        say_json(answer)
+        return
+    provider = answer["provider"]
+    click.echo(f"{provider['name']} is added: {provider['base_url']}, tiers: {listed(provider['tiers'], 'none')}")
+    _tell_check(answer)
+
+
+def _tell_check(answer: dict[str, Any]) -> None:
+    check, provider = answer["check"], answer["provider"]
+    if check["ok"]:
+        click.echo(f"it answers, and lists {check['models']} models")
+    else:
+        known = "" if provider["models"] else " Its models are not known: any name is passed on to it."
+        remark(f"It could not be asked for its models ({check['code']}): {check['message']}{known}")
+
+
+@click.command(name="list", epilog="Example: startline provider list")
+@with_place
+@json_option
+def list_(place: Place, as_json: bool) -> None:
+    """List the providers, in the order in which they are asked."""
+    providers = ask(place, "GET", PROVIDERS)["providers"]
+    if as_json:
+        say_json(providers)
+        return
+    say_table(
+        ("name", "kind", "base URL", "tiers", ">models", "key"),
+        [
+            (
+                one["name"], one["kind"], one["base_url"], listed(one["tiers"], "none"),
+                "any" if one["models"] is None else len(one["models"]), "stored" if one["has_key"] else "none",
+            )
+            for one in providers
+        ],
+    )  # fmt: skip
+
+
+@click.command(epilog="Example: startline provider test openai")
+@with_place
+@click.argument("name")
+@json_option
+def test(place: Place, as_json: bool, name: str) -> None:
+    """Ask a provider for its models, with the stored key; status 1 if it does not answer."""
+    answer = ask(place, "POST", f"{PROVIDERS}/{name}/test")
+    if as_json:
+        say_json(answer["check"])
+    else:
+        _tell_check(answer)
+    if not answer["check"]["ok"]:
+        sys.exit(1)
+
+
+@click.command(epilog="Example: startline provider remove openai")
+@with_place
+@click.argument("name")
+@json_option
+def remove(place: Place, as_json: bool, name: str) -> None:
+    """Forget a provider and its key; records keep its name."""
+    answer = ask(place, "DELETE", f"{PROVIDERS}/{name}")
+    if as_json:
+        say_json(answer)
+    else:
+        click.echo(f"{answer['removed']} is removed")
+
+
+@click.group(commands=[add, list_, test, remove])
+def provider() -> None:
+    """Providers: add, list, test, remove."""

@@ -1,0 +1,133 @@
+"""API keys: create, list, show, rotate, revoke. The rule: a key's text is in the answer that made it and never again."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from appliance.domain.errors import CallerFault
+from appliance.domain.identity import KEY_PREFIXES, ApiKey, KeyKind
+from appliance.domain.tier import parse_start_within
+from appliance.policy.access import read_networks
+from appliance.server.admin.desk import Caller, Desk, read_body
+from appliance.store.faults import UnknownRow
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+_PREFIX_OF = {kind: prefix for prefix, kind in KEY_PREFIXES.items()}
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `POST /admin/v1/keys` takes."""
+
+    name: Name
+    kind: KeyKind = "inference"
+    organisation: str | None = None
+    expires_unix_s: int | None = None
+    start_within: str | None = None
+    models: tuple[Name, ...] | None = None
+    addresses: tuple[Name, ...] | None = None
+    priority: bool = False
+    started_at: Literal["output", "content"] = "output"
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a rotation takes: how long the old key stays valid."""
+
+    grace_s: Annotated[int, Meta(ge=0, le=365 * 86_400)] = 0
+
+
+def key_view(key: ApiKey, now_unix_s: int) -> dict[str, Any]:
+    """A key without its secret."""
+    if key.revoked_unix_s is not None:
+        state = "revoked"
+    elif key.expires_unix_s is not None and key.expires_unix_s <= now_unix_s:
+        state = "expired"
+    else:
+        state = "valid"
+    return {
+        "id": key.key_id,
+        "name": key.name,
+        "kind": key.kind,
+        "state": state,
+        "shown": f"{_PREFIX_OF[key.kind]}{key.public_id}-…",
+        "organisation_id": key.organisation_id,
+        "created_unix_s": key.created_unix_s,
+        "expires_unix_s": key.expires_unix_s,
+        "revoked_unix_s": key.revoked_unix_s,
+        "start_within": key.start_within,
+        "models": key.models,
+        "addresses": key.addresses,
+        "priority": key.priority,
+        "started_at": key.started_at,
+    }
+
+
+async def list_keys(desk: Desk, caller: Caller, _: Request) -> object:
+    """GET /admin/v1/keys."""
+    now_unix_s = desk.now_unix_s()
+    return {"keys": [key_view(key, now_unix_s) for key in desk.store.api_keys.list(caller.organisation_id)]}
+
+
+async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/keys."""
+    new = await read_body(request, NewKey)
+    now_unix_s = desk.now_unix_s()
+    try:
+        if new.start_within is not None:
+            parse_start_within(new.start_within, desk.settings.start_within_least_s, desk.settings.start_within_most_s)
+        read_networks(new.addresses or ())
+    except ValueError as wrong:
+        raise CallerFault("bad_request", f"{wrong}.") from None
+    if new.expires_unix_s is not None and new.expires_unix_s <= now_unix_s:
+        raise CallerFault("bad_request", "The key would have expired already.")
+    if caller.operator:
+        await desk.ensure_organisation()
+    key, text = await desk.store.api_keys.create(
+        desk.organisation(caller, new.organisation).organisation_id,
+        new.kind,
+        new.name,
+        now_unix_s=now_unix_s,
+        expires_unix_s=new.expires_unix_s,
+        start_within=new.start_within,
+        models=new.models,
+        addresses=new.addresses,
+        priority=new.priority,
+        started_at=new.started_at,
+    )
+    return {"key": text, **key_view(key, now_unix_s)}
+
+
+def _named(desk: Desk, caller: Caller, request: Request) -> ApiKey:
+    named = request.path_params["id"]
+    known = desk.store.api_keys.list(caller.organisation_id)
+    for key in known:
+        if named in (key.key_id, key.public_id):
+            return key
+    alike = [key for key in known if key.name == named and key.revoked_unix_s is None]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise CallerFault("bad_request", "Several keys have this name; use the id.")
+    raise UnknownRow("there is no such key")
+
+
+async def show_key(desk: Desk, caller: Caller, request: Request) -> object:
+    """GET /admin/v1/keys/{id}; an id, the id inside the key's text, or a name that only one valid key has."""
+    return key_view(_named(desk, caller, request), desk.now_unix_s())
+
+
+async def rotate_key(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/keys/{id}/rotate."""
+    rotation = await read_body(request, Rotation)
+    now_unix_s = desk.now_unix_s()
+    old = _named(desk, caller, request)
+    key, text = await desk.store.api_keys.rotate(old.key_id, now_unix_s=now_unix_s, grace_s=rotation.grace_s)
+    return {"key": text, "replaces": old.key_id, **key_view(key, now_unix_s)}
+
+
+async def revoke_key(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/keys/{id}/revoke; again is no error."""
+    now_unix_s = desk.now_unix_s()
+    key = await desk.store.api_keys.revoke(_named(desk, caller, request).key_id, now_unix_s=now_unix_s)
+    return key_view(key, now_unix_s)

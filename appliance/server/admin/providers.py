@@ -1,0 +1,162 @@
+"""Providers: add, list, show, test, remove. The rule: a credential goes in and never comes out.
+
+Only the operator may say where a provider is: a base URL makes this process connect to an address of somebody's choice.
+"""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from msgspec import Meta
+from starlette.requests import Request
+
+from appliance.domain.catalog import AbortBilling, Provider, ProviderKind
+from appliance.domain.errors import CallerFault, UpstreamFault
+from appliance.server.admin.desk import Caller, Desk, read_body, view
+from appliance.upstream.model_list import fetch_models
+from appliance.upstream.origin import parse_base_url
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}", re.ASCII)
+_RESERVED_HEADERS = frozenset(
+    "authorization host content-length transfer-encoding connection content-type accept-encoding te trailer upgrade".split()
+)
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Preset(msgspec.Struct, frozen=True):
+    """What is known of a provider by its name."""
+
+    kind: ProviderKind
+    base_url: str
+    tiers: tuple[str, ...]
+    price_as: str
+    variable: str
+
+
+PRESETS = {
+    "openai": Preset("openai", "https://api.openai.com/v1", ("flex", "default", "priority"), "openai", "OPENAI_API_KEY")
+}
+"""By name; `variable` is where a provider's own SDK looks for its key."""
+
+
+class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `POST /admin/v1/providers` takes. What is left out is the preset's, if the kind has one.
+
+    `any_model`: do not keep the list of models, pass any id on.
+    """
+
+    name: str
+    kind: ProviderKind | None = None
+    organisation: str | None = None
+    base_url: Annotated[str, Meta(max_length=2000)] | None = None
+    tiers: tuple[Text, ...] | None = None
+    models: tuple[Text, ...] | None = None
+    any_model: bool = False
+    price_as: Annotated[str, Meta(max_length=64)] | None = None
+    headers: dict[str, str] = {}
+    stream_options: bool = True
+    abort_billing: AbortBilling = "partial"
+    position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    secret: Annotated[str, Meta(max_length=10_000)] = ""
+
+
+def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
+    """A provider without its credential; of extra headers the names."""
+    shown = view(provider)
+    shown["headers"] = [name for name, _ in provider.headers]
+    shown["has_key"] = desk.store.directory.secret(provider) != ""
+    return shown
+
+
+def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider:
+    if not NAME.fullmatch(new.name):
+        raise CallerFault("bad_request", "A provider's name has lower-case letters, digits, dot, dash or underscore.")
+    preset = PRESETS.get(new.name) or PRESETS.get(new.kind or "")
+    kind = new.kind or (preset.kind if preset else "openai_compatible")
+    if preset is not None and preset.kind != kind:
+        preset = None
+    base_url = new.base_url or (preset.base_url if preset else "")
+    if not caller.operator and (preset is None or base_url != preset.base_url or new.headers):
+        raise CallerFault("operator_only", "Only the operator may set a base URL or headers: startline provider add")
+    if not base_url:
+        raise CallerFault("bad_request", "This provider needs a base URL.")
+    try:
+        parse_base_url(base_url)
+    except ValueError as wrong:
+        raise CallerFault("bad_request", f"{wrong}.") from None
+    for name, value in new.headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS or not _HEADER_VALUE.fullmatch(value):
+            raise CallerFault("bad_request", "An extra header has a name or value that cannot be sent.")
+    if new.secret and not re.fullmatch(r"[\x21-\x7e]+", new.secret):
+        raise CallerFault("bad_request", "The key has characters that no key has; was it pasted whole, on one line?")
+    return Provider(
+        provider_id="",
+        organisation_id=organisation_id,
+        name=new.name,
+        kind=kind,
+        base_url=base_url.rstrip("/"),
+        tiers=new.tiers if new.tiers is not None else (preset.tiers if preset else ()),
+        models=new.models,
+        price_as=new.price_as if new.price_as is not None else (preset.price_as if preset else ""),
+        headers=tuple(new.headers.items()),
+        stream_options=new.stream_options,
+        abort_billing=new.abort_billing,
+        position=new.position,
+    )
+
+
+async def add_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/providers: stores it, then asks it for its models; unreachable is no error, and is told."""
+    new = await read_body(request, NewProvider)
+    if caller.operator:
+        await desk.ensure_organisation()
+    provider = _checked(new, caller, desk.organisation(caller, new.organisation).organisation_id)
+    provider = await desk.store.providers.add(provider, new.secret or None, now_unix_s=desk.now_unix_s())
+    keep = not new.any_model and new.models is None
+    provider, check = await _check(desk, provider, keep=keep)
+    return {"provider": provider_view(desk, provider), "check": check}
+
+
+async def _check(desk: Desk, provider: Provider, *, keep: bool) -> tuple[Provider, dict[str, Any]]:
+    """Ask the provider for its models; `keep` stores the answer."""
+    began_s = trio.current_time()
+    try:
+        models = await fetch_models(desk.gateway.pool, provider, desk.store.directory.secret(provider))
+    except UpstreamFault as fault:
+        return provider, {"ok": False, "code": fault.code, "message": fault.message}
+    if keep and models and models != provider.models:
+        provider = await desk.store.providers.set_models(provider, models)
+    return provider, {"ok": True, "models": len(models), "took_s": round(trio.current_time() - began_s, 4)}
+
+
+def _named(desk: Desk, caller: Caller, request: Request) -> Provider:
+    organisation = desk.organisation(caller, request.query_params.get("organisation"))
+    return desk.store.providers.show(organisation.organisation_id, request.path_params["name"])
+
+
+async def list_providers(desk: Desk, caller: Caller, _: Request) -> object:
+    """GET /admin/v1/providers, in the operator's order."""
+    listed = desk.store.providers.list(caller.organisation_id)
+    return {"providers": [provider_view(desk, provider) for provider in listed]}
+
+
+async def show_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """GET /admin/v1/providers/{name}."""
+    return provider_view(desk, _named(desk, caller, request))
+
+
+async def test_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/providers/{name}/test: asks for the models; a known list is brought up to date."""
+    provider = _named(desk, caller, request)
+    provider, check = await _check(desk, provider, keep=provider.models is not None)
+    return {"provider": provider_view(desk, provider), "check": check}
+
+
+async def remove_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """DELETE /admin/v1/providers/{name}; usage keeps its name."""
+    provider = _named(desk, caller, request)
+    await desk.store.providers.remove(provider)
+    return {"removed": provider.name}
