@@ -66,4 +66,4 @@ def usd(nanos: int) -> str:
     """Nanodollars as a decimal number of dollars, exact, without trailing zeros beyond cents' micro part."""
     sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
     whole, part = divmod(nanos, NANOS_PER_USD)
-    return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".") if part else f"{sign}{whole}"
+    return f"{sign}{whole}.{part:09d}".rstrip("0") if part else f"{sign}{whole}"

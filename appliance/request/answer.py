@@ -86,12 +86,16 @@ class Gateway:
 
     def pulse(self, now_s: float, comment_s: float) -> None:
         """Look at every request in work: comments for silent streams, an end to silent providers."""
-        idle_s = self.settings.idle_timeout_s
+        idle_s, start_s = self.settings.idle_timeout_s, self.settings.first_content_timeout_s
         for call, work in list(self.live.items()):
             winner, reply = work.winner, call.reply
             if reply.busy:
                 continue  # the client is the one that is slow
-            if winner is not None and winner.end == "running" and now_s - winner.touched_s >= idle_s:
+            if winner is None:
+                if now_s - call.arrived_s >= start_s:
+                    call.leave("too_slow")
+                    continue
+            elif winner.end == "running" and now_s - winner.touched_s >= idle_s:
                 call.leave("idle")
                 continue
             if work.admitted is None or not work.admitted.asked.stream or work.dialect is None or reply.ended:
@@ -105,25 +109,20 @@ class Gateway:
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def answer(self, call: Call) -> None:
-        """Answer one call and settle it. Raises nothing but Cancelled, at a stop."""
+        """Answer one call and settle it, within `call.scope`. Raises nothing but Cancelled.
+
+        When it raises that because somebody called `call.leave`, the lane leaves the scope and calls `ended`.
+        """
         if call.endpoint.dialect == "openai_models":
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await answer_models(call, self)
             return
-        work = Work(call)
-        self.live[call] = work
-        call.scope.deadline = call.arrived_s + self.settings.first_content_timeout_s
+        work = self.live[call] = Work(call)
         try:
             try:
-                with call.scope:
-                    await self._steps(call, work)
-                if call.scope.cancelled_caught:
-                    work.fault = self._ended_from_outside(call)
+                await self._steps(call, work)
             except Fault as fault:
                 work.fault = fault
-            except trio.Cancelled:
-                call.cause = call.cause or "shutdown"
-                raise
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 call.cause = call.cause or "client_gone"
                 work.fault = CallerFault("client_gone")
@@ -132,8 +131,22 @@ class Gateway:
                 work.fault = ApplianceFault("internal_error")
             if work.fault is not None:
                 await self._last_word(call, work, work.fault)
+        except BaseException:
+            if call.cause is None:  # else `ended` settles
+                call.cause = "shutdown"
+                self._settle(call, work)
+            raise
+        self._settle(call, work)
+
+    async def ended(self, call: Call) -> None:
+        """What is left to do when `call.leave` has ended a call: the last word to the client, and to settle."""
+        work = self.live.get(call)
+        if work is None:
+            return
+        try:
+            work.fault = self._ended_from_outside(call)
+            await self._last_word(call, work, work.fault)
         finally:
-            del self.live[call]
             self._settle(call, work)
 
     async def _steps(self, call: Call, work: Work) -> None:
@@ -150,7 +163,6 @@ class Gateway:
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")
-        call.scope.deadline = float("inf")  # from here on only silence ends it: services/pulse.py
         if winner.whole is not None:
             await self._answer_whole(call, work, winner, dialect, winner.whole)
         elif work.admitted.asked.stream:
@@ -290,9 +302,8 @@ class Gateway:
             raise ApplianceFault("store_unavailable") from None
 
     def _settle(self, call: Call, work: Work) -> None:
-        if work.settled:
+        if self.live.pop(call, None) is None:
             return
-        work.settled = True
         work.client_gone = call.cause == "client_gone"
         for attempt in work.attempts:
             attempt.close()
@@ -327,7 +338,7 @@ class Gateway:
                     reader = work.winner.reader if work.winner is not None else None
                     event = work.dialect.error_event(
                         fault,
-                        sequence_number=reader.sequence_number + 1 if reader is not None else 0,
+                        sequence_number=reader.sequence_number if reader is not None else 0,
                         response_id=reader.response_id if reader is not None else None,
                     )
                     await call.reply.end(fault_facts(work, fault) + event)

@@ -55,7 +55,8 @@ class Reply(Protocol):
 class Call:
     """One request: head, whole body, who asks, and where the reply goes. `argument` is the `{id}` of its path.
 
-    `arrived_s` is the monotonic time of the last byte of the body, the start of every clock of this request.
+    `arrived_s` is the monotonic time of the last byte of the body, the start of every clock of this request. `scope`
+    is the lane's, around `Gateway.answer`: it may serve one call after the other, until one of them was left.
     """
 
     __slots__ = (
@@ -91,6 +92,7 @@ class Call:
         key: ApiKey,
         peer: str | None,
         reply: Reply,
+        scope: trio.CancelScope,
         request_id: str,
         arrived_s: float,
         at_unix_us: int,
@@ -109,7 +111,7 @@ class Call:
         self.request_id = request_id
         self.arrived_s = arrived_s
         self.at_unix_us = at_unix_us
-        self.scope = trio.CancelScope()
+        self.scope = scope
         self.cause: CancelCause | None = None
 
     def leave(self, cause: CancelCause) -> None:

@@ -35,19 +35,18 @@ async def answer_models(call: Call, gateway: "Gateway") -> None:
     """Answer `GET /models` or `/models/{id}`. Raises trio.BrokenResourceError when the client is gone."""
     access = gateway.doorkeeper.access(call.key)
     named = (b"x-startline-request-id", call.request_id.encode())
-    with call.scope:
-        try:
-            if call.argument:
-                route = gateway.planner.routing(call.key.organisation_id).find(call.argument)
-                if not access.allows_model(call.argument, route.model):
-                    raise CallerFault("model_not_found", param="model")
-                body = model_body(_row(gateway, route))
-            else:
-                rows = model_rows(gateway, call.key.organisation_id)
-                body = models_body([row for row in rows if access.allows_model(row.id)])
-        except Fault as fault:
-            await gateway.refuse(call.reply, fault, call.request_id)
-            return
-        await call.reply.whole(200, [named, JSON], body)
+    try:
+        if call.argument:
+            route = gateway.planner.routing(call.key.organisation_id).find(call.argument)
+            if not access.allows_model(call.argument, route.model):
+                raise CallerFault("model_not_found", param="model")
+            body = model_body(_row(gateway, route))
+        else:
+            rows = model_rows(gateway, call.key.organisation_id)
+            body = models_body([row for row in rows if access.allows_model(row.id)])
+    except Fault as fault:
+        await gateway.refuse(call.reply, fault, call.request_id)
+        return
+    await call.reply.whole(200, [named, JSON], body)
 
 

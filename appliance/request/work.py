@@ -27,7 +27,6 @@ class Work:
         "plan",
         "provider",
         "racing",
-        "settled",
         "reason",
         "status",
         "tokens",
@@ -44,7 +43,6 @@ class Work:
         self.model: str | None = None
         self.plan: Plan | None = None
         self.racing = False
-        self.settled = False
         self.attempts: list[Attempt] = []
         self.causes: dict[int, CancelCause] = {}
         self.winner: Attempt | None = None

@@ -98,7 +98,8 @@ class InferenceApp:
         method, path = scope["method"].encode(), scope["raw_path"].partition(b"?")[0]
         client = scope.get("client")
         peer = client[0] if client else None
-        request_id = front.request_id()
+        at_unix_us = front.unix_us()
+        request_id = front.request_id(at_unix_us)
         async with trio.open_nursery() as nursery:
             close = scope.get("http_version", "1.1").startswith("1")
             reply = AsgiReply(send, nursery, close=close, head_only=method == b"HEAD")
@@ -126,12 +127,16 @@ class InferenceApp:
                     key=key,
                     peer=peer,
                     reply=reply,
+                    scope=trio.CancelScope(),
                     request_id=request_id,
                     arrived_s=trio.current_time(),
-                    at_unix_us=front.unix_us(),
+                    at_unix_us=at_unix_us,
                 )
                 nursery.start_soon(self._watch, receive, call)
-                await front.gateway.answer(call)
+                with call.scope:
+                    await front.gateway.answer(call)
+                if call.cause is not None:
+                    await front.gateway.ended(call)
             nursery.cancel_scope.cancel()
 
     async def _read(self, receive: Callable[[], Any], table: dict[bytes, bytes]) -> bytes | None:

@@ -62,6 +62,7 @@ class FastConnection:
         self._gone = False
         self._overrun = False
         self._broken = False
+        self._last = True  # the answer in work ends the connection, unless it comes to its own end
         self._lingered_bytes = 0
         self._patience = front.patience
         self.replay: bytes | None = None
@@ -102,11 +103,11 @@ class FastConnection:
                 reader.feed(data)
             return
         reader.feed(data)
-        self._since_s = trio.current_time()
-        self._advance()
+        self._advance(trio.current_time())
 
-    def _advance(self) -> None:
+    def _advance(self, now_s: float) -> None:
         """Parse as far as the bytes go; a whole request, or the refusal of one, wakes the worker."""
+        self._since_s = now_s
         reader = self._reader
         try:
             head = self._head
@@ -142,7 +143,6 @@ class FastConnection:
 
     def _handle(self, head: RequestHead | None, body: bytes, fault: Fault | None) -> None:
         self._phase = Phase.BUSY
-        self._since_s = trio.current_time()
         self._ready = (head, body, fault)
         self._wakeup.wake()
 
@@ -186,6 +186,21 @@ class FastConnection:
 
     async def _work(self) -> None:
         while True:
+            with trio.CancelScope() as scope:
+                await self._work_in(scope)
+                if not scope.cancel_called:
+                    return
+            call, self._call = self._call, None
+            if call is None:
+                continue  # it was left just when its answer was complete
+            await self._front.gateway.ended(call)
+            if self._gone or self._last:
+                return
+            self._next()
+
+    async def _work_in(self, scope: trio.CancelScope) -> None:
+        """Answer requests in order, all under one scope, until the connection ends or a call was left."""
+        while not scope.cancel_called:
             ready = self._ready
             if ready is None:
                 if self._gone or self.replay is not None:
@@ -197,24 +212,30 @@ class FastConnection:
             self._ready = None
             head, body, fault = ready
             try:
-                keep = await self._answer(head, body, fault)
+                keep = await self._answer(head, body, fault, scope)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             if not keep or self._gone:
                 return
-            self._head = None
-            self._phase = Phase.IDLE
-            self._since_s = trio.current_time()
-            if self._reader.unread_bytes:
-                self._advance()
+            self._next()
 
-    async def _answer(self, head: RequestHead | None, body: bytes, fault: Fault | None) -> bool:
+    def _next(self) -> None:
+        """Turn to the next request; it may have been pipelined already."""
+        self._head = None
+        self._phase = Phase.IDLE
+        self._since_s = now_s = trio.current_time()
+        if self._reader.unread_bytes:
+            self._advance(now_s)
+
+    async def _answer(
+        self, head: RequestHead | None, body: bytes, fault: Fault | None, scope: trio.CancelScope
+    ) -> bool:
         """Answer one request; whether the connection may carry another."""
         front = self._front
-        now_s = trio.current_time()
         unread = self._broken or (fault is not None and self._reader.body_due)
         reply = FastReply(self._stream, head, front.date, unread or self._overrun or front.stopping)
-        request_id = front.request_id()
+        at_unix_us = front.unix_us()
+        request_id = front.request_id(at_unix_us)
         if fault is None and front.stopping:
             fault = ApplianceFault("shutting_down")
         endpoint, argument = None, ""
@@ -238,19 +259,20 @@ class FastConnection:
                 key=self._key,
                 peer=self._peer,
                 reply=reply,
+                scope=scope,
                 request_id=request_id,
-                arrived_s=now_s,
-                at_unix_us=front.unix_us(),
+                arrived_s=self._since_s,
+                at_unix_us=at_unix_us,
             )
-            try:
-                await front.gateway.answer(call)
-            finally:
-                self._call = None
+            await front.gateway.answer(call)
+            self._call = None
+        self._last = True
         if not reply.ended or reply.close or self._overrun:
             if unread or self._reader.unread_bytes or self._overrun:
                 await self._linger()
             return False
-        return not front.stopping
+        self._last = front.stopping
+        return not self._last
 
     async def _linger(self) -> None:
         """Close so that the client sees the answer: a reset would overtake it while request bytes are unread."""

@@ -1,12 +1,19 @@
-"""What is counted and timed, for Prometheus. The rule: a label is never a text that a stranger can choose."""
+"""What is counted and timed, for Prometheus. The rule: a label is never a text that a stranger can choose.
 
-from collections.abc import Callable
+The request path adds to plain tables, a few dictionary steps per request; prometheus-client, whose counters take a
+lock each, is asked only when somebody scrapes.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from appliance.domain.record import Settled
 
-START_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+START_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 OVERHEAD_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
 
 METRICS: tuple[tuple[str, str], ...] = (
@@ -24,66 +31,122 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("startline_store_lost_total", "Records that could not be kept."),
 )
 
+Labels = tuple[str, ...]
 
-class Metrics:
-    """The process's metrics; `settled` takes note of one request."""
+
+class Counts:
+    """Numbers by their labels; `add` is all that the request path does."""
+
+    __slots__ = ("_labels", "name", "values")
+
+    def __init__(self, name: str, *labels: str) -> None:
+        self.name = name
+        self._labels = labels
+        self.values: dict[Labels, float] = {}
+
+    def add(self, labels: Labels, amount: float = 1) -> None:
+        """Count."""
+        values = self.values
+        values[labels] = values.get(labels, 0) + amount
+
+    def family(self, text: str) -> Metric:
+        """What a scrape gets."""
+        family = CounterMetricFamily(self.name.removesuffix("_total"), text, labels=self._labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+class Times:
+    """A histogram of seconds by labels."""
+
+    __slots__ = ("_buckets_s", "_labels", "name", "values")
+
+    def __init__(self, name: str, buckets_s: tuple[float, ...], *labels: str) -> None:
+        self.name = name
+        self._buckets_s = buckets_s
+        self._labels = labels
+        self.values: dict[Labels, list[float]] = {}
+
+    def add(self, labels: Labels, seconds: float) -> None:
+        """Note one time: the count of its bucket, and the sum, which is kept last."""
+        row = self.values.get(labels)
+        if row is None:
+            row = self.values[labels] = [0.0] * (len(self._buckets_s) + 2)
+        row[bisect_left(self._buckets_s, seconds)] += 1
+        row[-1] += seconds
+
+    def family(self, text: str) -> Metric:
+        """What a scrape gets."""
+        family = HistogramMetricFamily(self.name, text, labels=self._labels)
+        for labels, row in self.values.items():
+            total, buckets = 0.0, []
+            for bound, count in zip([*map(str, self._buckets_s), "+Inf"], row, strict=False):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric(labels, buckets, row[-1])
+        return family
+
+
+class Metrics(Collector):
+    """The process's metrics; `settled` takes note of one request, `exposition` is what a scrape gets."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
-        texts = dict(METRICS)
-
-        def counter(name: str, *labels: str) -> Counter:
-            return Counter(name, texts[name], labels, registry=registry)
-
-        self._requests = counter("startline_requests_total", "endpoint", "status", "provider", "reason")
-        self._attempts = counter("startline_attempts_total", "provider", "tier", "outcome")
-        self._tokens = counter("startline_tokens_total", "provider", "tier", "kind")
-        self._cost = counter("startline_cost_usd_total", "provider")
-        self._deadlines = counter("startline_deadlines_total", "met")
-        name = "startline_start_seconds"
-        self._start = Histogram(name, texts[name], ("tier",), buckets=START_BUCKETS_S, registry=registry)
-        name = "startline_overhead_seconds"
-        self._overhead = Histogram(name, texts[name], buckets=OVERHEAD_BUCKETS_S, registry=registry)
-        self._children: dict[tuple[str, ...], Counter | Histogram] = {}
+        self._requests = Counts("startline_requests_total", "endpoint", "status", "provider", "reason")
+        self._attempts = Counts("startline_attempts_total", "provider", "tier", "outcome")
+        self._tokens = Counts("startline_tokens_total", "provider", "tier", "kind")
+        self._cost = Counts("startline_cost_usd_total", "provider")
+        self._deadlines = Counts("startline_deadlines_total", "met")
+        self._start = Times("startline_start_seconds", START_BUCKETS_S, "tier")
+        self._overhead = Times("startline_overhead_seconds", OVERHEAD_BUCKETS_S)
+        self._gauges: dict[str, Callable[[], float]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
-        """Report a gauge by asking for its value at each scrape."""
-        Gauge(name, dict(METRICS)[name], registry=self._registry).set_function(read)
+        """Report a number by asking for its value at each scrape."""
+        self._gauges[name] = read
 
     def settled(self, settled: Settled) -> None:
         """Take note of one request that ended."""
         request = settled.request
         provider = request.provider or "none"
-        self._count(
-            self._requests, request.endpoint, f"{request.status // 100}xx", provider, request.reason or "none"
-        ).inc()
+        self._requests.add((request.endpoint, f"{request.status // 100}xx", provider, request.reason or "none"))
         for attempt in settled.attempts:
-            self._count(self._attempts, attempt.provider, attempt.tier_sent or "none", attempt.outcome).inc()
+            self._attempts.add((attempt.provider, attempt.tier_sent or "none", attempt.outcome))
         tier = request.tier_served or request.tier_sent or "none"
         tokens = request.tokens
         if tokens.input:
-            self._count(self._tokens, provider, tier, "input").inc(tokens.input)
+            self._tokens.add((provider, tier, "input"), tokens.input)
         if tokens.output:
-            self._count(self._tokens, provider, tier, "output").inc(tokens.output)
+            self._tokens.add((provider, tier, "output"), tokens.output)
         if request.cost_nanos:
-            self._count(self._cost, provider).inc(request.cost_nanos / 1e9)
+            self._cost.add((provider,), request.cost_nanos / 1e9)
         if request.to_start_s is not None:
-            key = ("start", tier)
-            child = self._children.get(key)
-            if child is None:
-                child = self._children[key] = self._start.labels(tier)
-            child.observe(request.to_start_s)  # type: ignore[union-attr]
-        self._overhead.observe(request.overhead_s)
+            self._start.add((tier,), request.to_start_s)
+        self._overhead.add((), request.overhead_s)
         if request.deadline_met is not None:
-            self._count(self._deadlines, "true" if request.deadline_met else "false").inc()
+            self._deadlines.add(("true" if request.deadline_met else "false",))
 
-    def _count(self, counter: Counter, *labels: str) -> Counter:
-        """The child of a counter; prometheus-client's own look-up takes a lock and costs twice this one."""
-        key = (counter._name, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = counter.labels(*labels)
-        return child  # type: ignore[return-value]
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as prometheus-client wants them."""
+        tables = (
+            self._requests,
+            self._attempts,
+            self._tokens,
+            self._cost,
+            self._deadlines,
+            self._start,
+            self._overhead,
+        )
+        texts = dict(METRICS)
+        for table in tables:
+            yield table.family(texts[table.name])
+        for name, read in self._gauges.items():
+            if name.endswith("_total"):
+                yield CounterMetricFamily(name.removesuffix("_total"), texts[name], value=read())
+            else:
+                yield GaugeMetricFamily(name, texts[name], value=read())
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -191,9 +191,11 @@ class Attempt:
         if reader is None:
             return b""
         try:
-            while not reader.terminal:
+            while True:
                 if reader.fault is not None:
                     raise reader.fault
+                if reader.terminal:
+                    break
                 data = await self._exchange.body()
                 self.touched_s = trio.current_time()
                 if not data:
