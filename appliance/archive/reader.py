@@ -110,20 +110,21 @@ class ArchiveReader:
     def __init__(self, folder: Path, *, files: Files | None = None) -> None:
         self._files: Files = OsFiles(folder) if files is None else files
 
-    def payloads(self, start: Position = Position(0, 0)) -> Iterator[tuple[Position, bytes]]:
+    def payloads(self, start: tuple[int, int] = (0, 0)) -> Iterator[tuple[Position, bytes]]:
         """Every good payload from `start` on, with its position. Unreadable segments are passed over."""
+        start_segment, start_offset = start
         for number in segments_in(self._files):
-            if number < start.segment:
+            if number < start_segment:
                 continue
             scan = Scan()
             try:
                 for offset, payload in self._scan(number, scan):
-                    if number > start.segment or offset >= start.offset:
+                    if number > start_segment or offset >= start_offset:
                         yield Position(number, offset), payload
             except (SegmentFault, zstandard.ZstdError, FileNotFoundError):
                 continue
 
-    def records(self, start: Position = Position(0, 0)) -> Iterator[Entry]:
+    def records(self, start: tuple[int, int] = (0, 0)) -> Iterator[Entry]:
         """Every record from `start` on; those that this version cannot decode are passed over."""
         for position, payload in self.payloads(start):
             try:

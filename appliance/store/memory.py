@@ -1,5 +1,6 @@
 """Storage in memory for tests on virtual time. The rule: the same faces as the real ones, and nothing to wait for."""
 
+import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -40,8 +41,7 @@ class MemoryDirectory:
 
     def with_key(self, name: str = "key", kind: KeyKind = "inference", **settings: object) -> "MemoryDirectory":
         """Add a key; its text is then in `tokens[name]`. `settings` are fields of ApiKey."""
-        seed = len(self._keys) + 1
-        public_id, token = make_token(kind, seed.to_bytes(41, "big"))
+        public_id, token = make_token(kind, hashlib.shake_256(f"{kind} {name}".encode()).digest(41))
         fields: dict[str, object] = {
             "key_id": f"key_{name}", "public_id": public_id, "kind": kind, "organisation_id": "org_test",
             "name": name, "salt": _SALT, "digest": digest(_SALT, token), "created_unix_s": 0,

@@ -31,7 +31,7 @@ OpenArchive = Callable[[Path, Position], Archive]
 
 
 class Store:
-    """An open store; made by `open_store`. `first_start`: the database was made just now, so there are no keys yet."""
+    """An open store; made by `open_store`. `first_start`: there was no organisation when it was opened."""
 
     def __init__(
         self,
@@ -97,7 +97,6 @@ async def open_store(
         connection: apsw.Connection | None = None
         opened: Archive | None = None
         try:
-            first_start = not folder.database.exists()
             vault = Vault(master_key(folder, supplied_master_key, random))
             connection = open_database(folder.database)
             migrate(connection, folder.backups, now_unix_us)
@@ -112,7 +111,14 @@ async def open_store(
             directory = StoreDirectory(vault, load(connection))
             ledger = StoreLedger(writer, on_store_failure=on_store_failure)
             return Store(
-                folder, vault, directory, writer, ledger, random, first_start=first_start, recovery=recovery
+                folder,
+                vault,
+                directory,
+                writer,
+                ledger,
+                random,
+                first_start=not directory.organisations(),
+                recovery=recovery,
             ), connection
         except BaseException:
             if opened is not None:

@@ -108,6 +108,7 @@ class StoreWriter:
         self._waiters: deque[_Waiter] = deque()
         self._sync_wanted = False
         self._stopping = False
+        self._running = trio.Event()
         self.ended = False
         self._synced = 0  # how many records are synced, as the event loop knows
         # The thread's own:
@@ -139,6 +140,8 @@ class StoreWriter:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._run_thread, nursery.cancel_scope)
+                # Not before the thread runs: a cancellation would keep it from starting, and what is handed over lost.
+                await self._running.wait()
                 task_status.started()
                 try:
                     await trio.sleep_forever()
@@ -222,6 +225,7 @@ class StoreWriter:
     # In the thread.
 
     def _loop(self) -> None:
+        self._call(self._running.set)
         queue = self.handover
         while True:
             while self._jobs:

@@ -37,3 +37,8 @@ async def with_key(store: Store) -> tuple[ApiKey, str]:
     """An organisation and an inference key in it."""
     organisation = await store.organisations.create("acme", now_unix_s=NOW_UNIX_S)
     return await store.api_keys.create(organisation.organisation_id, "inference", "laptop", now_unix_s=NOW_UNIX_S)
+
+
+def bytes_of(folder: Path) -> bytes:
+    """What all the files under a folder hold, to look for what must not be there."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
