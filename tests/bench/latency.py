@@ -23,6 +23,7 @@ from tests.bench.table import Line
 _BUDGETS = {"p50": Budget(0.5, 0.2), "p99": Budget(3.0, 1.0), "p99.9": None}
 _MOST_PER_S = 2_000.0
 _LANES = 32
+_QUIET_P99_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ def measure(run: Run) -> Outcome:
         outcome.data["note"] = "the rate is the most that the client makes, less than a quarter of saturation"
     for name, rounds in found.items():
         outcome.data[name] = [vars(one) for one in rounds]
+        if (late := sum(one.late for one in rounds)) > 0.01 * rate * seconds * len(rounds):
+            outcome.doubts.append(f"{name}: {late} pairs of the schedule were left out, all lanes were waiting")
+    if "nginx" in found and (tail := median(one.added["p99"] for one in found["nginx"])) > _QUIET_P99_MS:
+        outcome.doubts.append(f"nginx itself adds {tail:.1f} ms (p99): the tails are those of a machine that is busy")
     for share, budget in _BUDGETS.items():
         figures = {name: median(one.added[share] for one in rounds) for name, rounds in found.items()}
         outcome.lines.append(
@@ -123,7 +128,7 @@ def _paired(run: Run, rate: float, seconds: float, contestant: Contestant) -> Pa
     contestant.child.must_live()
     if pairs.faults or not pairs.through_ms:
         raise BenchFault(f"{contestant.name}: {len(pairs.faults)} faults, first: {(pairs.faults or ['no answer'])[0]}")
-    if pairs.late > 0.02 * rate * seconds:
+    if pairs.late > 0.25 * rate * seconds:
         raise BenchFault(
             f"{contestant.name}: {pairs.late} pairs found no lane at {rate:.0f}/s: it cannot keep this rate"
         )

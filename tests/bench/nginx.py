@@ -45,7 +45,7 @@ _CANNED = """
 """
 
 _STREAM_FRONT = """
-  upstream streams {{ server unix:{socket}; keepalive 512; keepalive_requests 1000000000; }}
+  upstream streams {{ server unix:{socket}; keepalive 64; keepalive_requests 1000000000; }}
   server {{
     {listen}
     {certificate}
@@ -54,7 +54,7 @@ _STREAM_FRONT = """
 """
 
 _PROXIED = """
-  upstream provider_{name} {{ server {host}:{to}; keepalive 512; keepalive_requests 1000000000; }}
+  upstream provider_{name} {{ server {host}:{to}; keepalive 64; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096 reuseport;
     location / {{ {tls} proxy_buffering {buffering}; proxy_pass {scheme}://provider_{name}; }}

@@ -5,6 +5,7 @@ The rule: nothing that was started outlives the run, and only what was started i
 
 import contextlib
 import os
+import random
 import resource
 import signal
 import socket
@@ -142,9 +143,9 @@ class Children:
         self._running.append(child)
         return child
 
-    def stop(self, child: Child) -> None:
+    def stop(self, child: Child, grace_s: float = 5.0) -> None:
         """End one of them before the others."""
-        child.stop()
+        child.stop(grace_s)
         self._running.remove(child)
 
 
@@ -159,13 +160,17 @@ def raise_file_limit() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that were free a moment ago."""
+    """Ports that are free on every address, below those that the kernel gives to outgoing connections."""
+    least = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = iter(random.sample(range(10_000, least if least > 11_000 else 60_000), 1_000))
     with contextlib.ExitStack() as stack:
-        ports = []
-        for _ in range(count):
+        ports: list[int] = []
+        while len(ports) < count:
             sock = stack.enter_context(socket.socket())
-            sock.bind(("127.0.0.1", 0))
-            ports.append(sock.getsockname()[1])
+            with contextlib.suppress(OSError):
+                port = next(candidates)
+                sock.bind(("", port))  # never listens: only to see that nobody has it
+                ports.append(port)
         return ports
 
 

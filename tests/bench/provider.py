@@ -25,7 +25,7 @@ from tests.bench.processes import LOAD_CORE, Child, Children, free_ports, wait_f
 
 # Each contestant is given the provider at an address of its own: the closed connections of one, which keep their ports
 # for a minute, must not make the ports of the next one short (a crowded port search is slow, then fails).
-HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 33))
+HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 17))
 KINDS = ("answers", "answers_tls", "streams", "streams_tls")
 
 

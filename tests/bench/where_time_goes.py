@@ -50,7 +50,7 @@ def _cprofile(run: Run, load: Callable[[Run, Contestant], object], number: int) 
     try:
         load(run, gateway)
     finally:
-        run.children.stop(gateway.child)  # SIGTERM: a graceful stop writes the file
+        run.children.stop(gateway.child, 20.0)  # SIGTERM: a graceful stop writes the file
     if not path.exists():
         return f"no profile was written: did `serve` end by itself at SIGTERM?\n{gateway.child.tail()}"
     return summary(path)
