@@ -53,6 +53,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.lowlevel.checkpoint()
 
 
+def error(writer: StoreWriter) -> str | None:
+    return writer.counters.error
+
+
 def rows(connection: apsw.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM requests").get)
 
@@ -156,13 +160,13 @@ async def test_a_failing_archive_is_tried_again_and_nothing_is_lost(
         with pytest.raises(ApplianceFault, match="store_unavailable"):
             await writer.barrier()
         await until(lambda: writer.counters.failing)
-        assert writer.counters.error in ("OSError",)
+        assert error(writer) == "OSError"
         with pytest.raises(ApplianceFault, match="store_unavailable"):
             await writer.barrier()
         await writer.write(lambda connection: 1)  # the database works
         disk.failing = set()
         await until(lambda: not writer.failing)
-        assert writer.counters.error is None
+        assert error(writer) is None
         await writer.barrier()
         writer.stop()
     assert rows(connection) == 2
@@ -202,7 +206,7 @@ async def test_a_failing_database_is_tried_again_without_archiving_twice(
         other.execute("BEGIN IMMEDIATE")
         put(writer, settled(1))
         await until(lambda: writer.counters.failing)
-        assert writer.counters.error == "BusyError"
+        assert error(writer) == "BusyError"
         with pytest.raises(ApplianceFault, match="store_unavailable"):
             await writer.write(lambda connection: connection.execute("DELETE FROM requests"))
         other.execute("ROLLBACK")
