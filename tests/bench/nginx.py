@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench import workload
+
 _COMMON = """
 daemon off;
 worker_processes 1;
@@ -41,6 +43,7 @@ _CANNED = """
     {listen}
     {certificate}
     location / {{ default_type application/json; return 200 '{answer}'; }}
+    location = /v1/models {{ default_type application/json; return 200 '{models}'; }}
   }}
 """
 
@@ -92,7 +95,6 @@ def provider_command(
     folder: Path,
     files: int,
     hosts: Sequence[str],
-    answer: bytes,
     ports: dict[str, int],
     certificate: Path,
     key: Path,
@@ -100,9 +102,9 @@ def provider_command(
 ) -> list[str]:
     """Write the provider's configuration: canned answers plain and over TLS, and TLS before the stream server."""
     shown = f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
-    text = answer.decode()
-    servers = _CANNED.format(listen=_listens(hosts, ports["answers"], ""), certificate="", answer=text)
-    servers += _CANNED.format(listen=_listens(hosts, ports["answers_tls"], " ssl"), certificate=shown, answer=text)
+    canned = {"answer": workload.answer().decode(), "models": workload.models().decode()}
+    servers = _CANNED.format(listen=_listens(hosts, ports["answers"], ""), certificate="", **canned)
+    servers += _CANNED.format(listen=_listens(hosts, ports["answers_tls"], " ssl"), certificate=shown, **canned)
     servers += _STREAM_FRONT.format(
         listen=_listens(hosts, ports["streams_tls"], " ssl"), certificate=shown, socket=stream_socket
     )

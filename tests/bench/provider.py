@@ -71,12 +71,11 @@ def start_provider(children: Children, files: int) -> Provider:
         LOAD_CORE,
     )
     wait_for_port(streams, ports["streams"])
-    answer = workload.answer()
-    command = nginx.provider_command(folder / "provider", files, HOSTS, answer, ports, certificate, key, socket_path)
+    command = nginx.provider_command(folder / "provider", files, HOSTS, ports, certificate, key, socket_path)
     answers = children.start("provider", command, LOAD_CORE)
     for kind in KINDS:
         wait_for_port(answers, ports[kind])
-    return Provider(ports, certificate, answer, answers, streams)
+    return Provider(ports, certificate, workload.answer(), answers, streams)
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

@@ -130,6 +130,9 @@ class StreamServer:
         if head.startswith(b"GET /stats"):
             self._say_stats(connection)
             return
+        if head.startswith(b"GET /v1/models "):
+            self._say(connection, workload.models())
+            return
         try:
             play = workload.play_of(rest[:length])
         except ValueError:
@@ -229,8 +232,11 @@ class StreamServer:
             "losers": self._losers,
         }
         self._late_us, self._events, self._winners, self._losers = [], 0, {}, {}
-        body = json.dumps(stats).encode()
-        self._send(connection, b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        self._say(connection, json.dumps(stats).encode())
+
+    def _say(self, connection: _Connection, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+        self._send(connection, head + body)
 
 
 def main() -> None:

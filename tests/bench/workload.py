@@ -56,6 +56,11 @@ def answer() -> bytes:
     return built(_filled(ANSWER_BYTES - len(built(""))))
 
 
+def models() -> bytes:
+    """The provider's list of models: the one that every request asks for."""
+    return b'{"object":"list","data":[{"id":"bench","object":"model","created":1750000000,"owned_by":"bench"}]}'
+
+
 def prompt(model: str, size_bytes: int = PROMPT_BYTES, **fields: object) -> bytes:
     """A chat request's body of `size_bytes` (more only if the fields alone are longer), for the canned answer."""
     body = {"model": model, "messages": [{"role": "user", "content": ""}], **fields}
