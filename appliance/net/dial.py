@@ -50,9 +50,7 @@ class Resolver(trio.abc.HostnameResolver):
         self._known[key] = (now + self._cache_s, found)
         return found
 
-    async def getnameinfo(
-        self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int
-    ) -> tuple[str, str]:
+    async def getnameinfo(self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int) -> tuple[str, str]:
         """As socket.getnameinfo, in a thread."""
         return await trio.to_thread.run_sync(
             socket.getnameinfo, sockaddr, flags, abandon_on_cancel=True, limiter=self._limiter

@@ -16,6 +16,7 @@ from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writab
 RECEIVE_BYTES = 65_536
 READS_WITHOUT_WAIT = 8
 TLS_RECORD_BYTES = 16_384
+TLS_RETRY_S = 0.01
 
 
 class SocketStream:
@@ -25,7 +26,7 @@ class SocketStream:
     trio.ClosedResourceError when we closed it ourselves. `receive_some` gives b"" at the peer's orderly end.
     """
 
-    __slots__ = ("_fd", "_full", "_socket", "_streak", "_tls", "closed", "write_timeout_s")
+    __slots__ = ("_fd", "_full", "_socket", "_streak", "_tls", "_wants_read", "closed", "write_timeout_s")
 
     def __init__(self, connected: socket.socket, write_timeout_s: float = 60.0) -> None:
         connected.setblocking(False)
@@ -34,6 +35,7 @@ class SocketStream:
         self._tls: ssl.SSLSocket | None = connected if isinstance(connected, ssl.SSLSocket) else None
         self._full = False
         self._streak = 0
+        self._wants_read = False
         self.closed = False
         self.write_timeout_s = write_timeout_s
 
@@ -101,19 +103,27 @@ class SocketStream:
         sent = self._send(data)
         if sent == len(data):
             return
-        with memoryview(data) as view:
+        with memoryview(data) as view, trio.move_on_after(self.write_timeout_s) as patience:
             while sent < len(view):
-                with trio.move_on_after(self.write_timeout_s) as scope:
+                if self._wants_read:  # TLS waits for the peer's word; another task may be the one that reads it
+                    await trio.sleep(TLS_RETRY_S)
+                else:
                     await wait_writable(self._fd)
-                if scope.cancelled_caught:
-                    self.close()
-                    raise trio.BrokenResourceError("the peer takes no bytes")
-                sent += self._send(view[sent:])
+                if taken := self._send(view[sent:]):
+                    sent += taken
+                    patience.deadline = trio.current_time() + self.write_timeout_s
+        if sent < len(data):
+            self.close()
+            raise trio.BrokenResourceError("the peer takes no bytes")
 
     def _send(self, data: bytes | bytearray | memoryview) -> int:
         try:
             return self._socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            self._wants_read = False
+            return 0
+        except ssl.SSLWantReadError:
+            self._wants_read = True
             return 0
         except (OSError, ValueError) as reason:
             self._raise(reason)
@@ -130,6 +140,21 @@ class SocketStream:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return 0
 
+    def only_records(self) -> bool:
+        """Whether what made an idle TLS connection readable was not for us: session tickets, which TLS 1.3 sends late.
+
+        Call it when the socket is readable and nothing may come: False means the peer's end, or bytes, which are lost.
+        """
+        if self._tls is None or self.closed:
+            return False
+        try:
+            self._tls.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
     def end_sending(self) -> None:
         """Tell the peer that nothing more comes, and go on reading (for a lingering close)."""
         try:
@@ -143,4 +168,3 @@ class SocketStream:
             self.closed = True
             notify_closing(self._fd)
             self._socket.close()
-

@@ -126,7 +126,7 @@ class Gateway:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 call.cause = call.cause or "client_gone"
                 work.fault = CallerFault("client_gone")
-            except Exception as bug:  # shape: allow excepts because it is logged and answered with internal_error
+            except Exception as bug:  # noqa: BLE001 - logged, and answered with internal_error
                 self._log_bug(bug, call)
                 work.fault = ApplianceFault("internal_error")
             if work.fault is not None:
@@ -333,7 +333,9 @@ class Gateway:
             with trio.move_on_after(REFUSE_S, shield=True):
                 if not call.reply.started:
                     work.status = fault.status
-                    await self.refuse(call.reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices))
+                    await self.refuse(
+                        call.reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices)
+                    )
                 elif work.dialect is not None:
                     reader = work.winner.reader if work.winner is not None else None
                     event = work.dialect.error_event(

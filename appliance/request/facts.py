@@ -29,13 +29,14 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         headers.append((b"x-startline-retries", b"%d" % sum(attempt.retries for attempt in work.attempts)))
     if winner is None or winner.started_s is None:
         return headers
-    tier = canonical_tier(work.tier_served or winner.rung.tier or "default")
+    served = work.tier_served
+    tier = canonical_tier(served) if served is not None else winner.rung.tier or "default"
     started_s = winner.started_s - call.arrived_s
     headers += [
         (b"x-startline-model", winner.rung.model.encode()),
         (b"x-startline-tier", tier.encode()),
         (b"x-startline-reason", (work.reason or "").encode()),
-        (b"x-startline-started-ms", b"%d" % round(started_s * 1e3)),
+        (b"x-startline-started-ms", b"%d" % (started_s * 1e3 + 0.5)),
         (b"x-startline-overhead-ms", b"%.3f" % (overhead_s(work) * 1e3)),
         MODE,
     ]

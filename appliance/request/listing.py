@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-
 from appliance.domain.errors import CallerFault, Fault
 from appliance.policy.route import Route
 from appliance.request.call import Call
@@ -48,5 +47,3 @@ async def answer_models(call: Call, gateway: "Gateway") -> None:
         await gateway.refuse(call.reply, fault, call.request_id)
         return
     await call.reply.whole(200, [named, JSON], body)
-
-

@@ -4,17 +4,43 @@ Facts that change seldom (routes of an organisation, targets of a provider) are 
 directory gives another tuple of providers.
 """
 
+import msgspec
+
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
 from appliance.policy.prices import PriceTable
-from appliance.policy.route import Routing, default_rung, ladder
+from appliance.policy.route import Routing, ladder
+from appliance.request.admit import Admitted
 from appliance.request.slots import Slots
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
+
+MOST_KEPT = 4096
+"""Ladders kept per organisation; their keys hold callers' texts, so the table is emptied when it is full."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What follows from a model and a wish alone: who serves, the rungs, and the plan where no race is wished."""
+
+    provider: Provider
+    model: str
+    rungs: tuple[Rung, ...]
+    direct: Plan | None
+
+
+class _Routes:
+    """One organisation's compiled routes, and the choices made with them."""
+
+    __slots__ = ("choices", "providers", "routing")
+
+    def __init__(self, providers: tuple[Provider, ...]) -> None:
+        self.providers = providers
+        self.routing = Routing(providers)
+        self.choices: dict[tuple[str, str | None, str | None, bool, bool], Choice] = {}
 
 
 class Planner:
@@ -26,17 +52,19 @@ class Planner:
         self._slots = slots
         self._settings = settings
         self._reserves = Reserves(settings.reserve_s)
-        self._routing: dict[str, tuple[tuple[Provider, ...], Routing]] = {}
+        self._routes: dict[str, _Routes] = {}
         self._targets: dict[tuple[str, bytes], tuple[Provider, Target]] = {}
 
     def routing(self, organisation_id: str) -> Routing:
         """The compiled routes of an organisation."""
+        return self._of(organisation_id).routing
+
+    def _of(self, organisation_id: str) -> _Routes:
         providers = self._directory.providers(organisation_id)
-        known = self._routing.get(organisation_id)
-        if known is None or known[0] is not providers:
-            known = (providers, Routing(providers))
-            self._routing[organisation_id] = known
-        return known[1]
+        routes = self._routes.get(organisation_id)
+        if routes is None or routes.providers is not providers:
+            routes = self._routes[organisation_id] = _Routes(providers)
+        return routes
 
     def target(self, provider: Provider, path: bytes) -> Target:
         """Where calls of this path go at this provider."""
@@ -52,26 +80,46 @@ class Planner:
         call, admitted = work.call, work.admitted
         if admitted is None:
             raise ApplianceFault("internal_error")
-        route = self.routing(call.key.organisation_id).find(admitted.asked.model)
-        provider, model = work.provider, work.model = route.provider, route.model
+        key, wish, asked = call.key, admitted.wish, admitted.asked
+        window = wish if isinstance(wish, Window) else None
+        tiered = call.endpoint.dialect != "openai_embeddings"
+        routes = self._of(key.organisation_id)
+        word = wish if window is None else None
+        chosen = (asked.model, word, admitted.passed_tier, key.priority, tiered)
+        choice = routes.choices.get(chosen)  # type: ignore[arg-type]
+        if choice is None:
+            choice = self._choose(routes, work, admitted, tiered=tiered)
+            if len(routes.choices) >= MOST_KEPT:
+                routes.choices.clear()
+            routes.choices[chosen] = choice  # type: ignore[index]
+        work.provider, work.model = choice.provider, choice.model
+        if choice.direct is not None:
+            return choice.direct
+        if window is None:
+            raise ApplianceFault("internal_error")
         give_up_s = self._settings.first_content_timeout_s
-        if call.endpoint.dialect == "openai_embeddings":  # embeddings know no tiers
-            return plan_direct(Rung(provider.name, model, None), give_up_s, "tier_direct")
-        wish = admitted.wish
-        rungs = ladder(
-            provider,
-            model,
-            wish,
-            service_tier=admitted.passed_tier,
-            allow_priority=call.key.priority,
-            flex_capable=self._prices.flex_capable(provider.price_as or provider.kind, model),
-        )
-        if not isinstance(wish, Window):
-            return plan_direct(rungs[0], give_up_s, "tier_direct")
-        if not admitted.asked.raceable:
-            return plan_direct(default_rung(provider, model), give_up_s, "not_raced", wish.seconds)
-        organisation = self._directory.organisation(call.key.organisation_id)
+        if not asked.raceable:
+            return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
+        organisation = self._directory.organisation(key.organisation_id)
         if not self._slots.take(organisation.organisation_id, organisation.race_slots):
-            return plan_direct(default_rung(provider, model), give_up_s, "flex_slots_full", wish.seconds)
+            return plan_direct(choice.rungs[1], give_up_s, "flex_slots_full", window.seconds)
         work.racing = True
-        return plan_race(rungs, wish.seconds, self._reserves, give_up_s)
+        return plan_race(choice.rungs, window.seconds, self._reserves, give_up_s)
+
+    def _choose(self, routes: _Routes, work: Work, admitted: Admitted, *, tiered: bool) -> Choice:
+        route = routes.routing.find(admitted.asked.model)
+        provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
+        give_up_s = self._settings.first_content_timeout_s
+        if not tiered:
+            rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
+        else:
+            rungs = ladder(
+                provider,
+                model,
+                admitted.wish,
+                service_tier=admitted.passed_tier,
+                allow_priority=work.call.key.priority,
+                flex_capable=self._prices.flex_capable(provider.price_as or provider.kind, model),
+            )
+        direct = plan_direct(rungs[0], give_up_s, "tier_direct") if len(rungs) == 1 else None
+        return Choice(provider, model, rungs, direct)

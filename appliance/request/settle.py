@@ -67,7 +67,9 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
     to_start_s = shown.to_start_s if winner is not None and shown is not None else None
     default_nanos = None
     if winner is not None and shown is not None and provider is not None:
-        default_nanos = counterfactual(shown.tokens, prices.rates(_price_as(provider), work.model or "", "default")).nanos
+        default_nanos = counterfactual(
+            shown.tokens, prices.rates(_price_as(provider), work.model or "", "default")
+        ).nanos
     request = RequestRecord(
         request_id=call.request_id,
         organisation_id=call.key.organisation_id,

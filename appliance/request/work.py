@@ -28,10 +28,10 @@ class Work:
         "provider",
         "racing",
         "reason",
-        "status",
-        "tokens",
         "response_id",
+        "status",
         "tier_served",
+        "tokens",
         "winner",
     )
 

@@ -208,14 +208,15 @@ class AsgiLane:
         lane_stream = LaneStream(stream, replay, self.send_timeout_s)
         try:
             await LaneServer(self, lane_stream, tls=stream.tls, operator=operator).run()
-        except* Exception as group:
-            log.error("connection_failed", lane="asgi", exceptions=sorted({type(leaf).__name__ for leaf in _leaves(group)}))
+        except* Exception as group:  # noqa: BLE001 - logged; it must not leave this connection
+            log.error("connection_failed", lane="asgi", exceptions=exception_names(group))
         finally:
             stream.close()
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
+def exception_names(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    """The classes of the exceptions in a group, each once: what a log may say of them (a message may quote a client)."""
+    found: set[str] = set()
     for member in group.exceptions:
-        found += _leaves(member) if isinstance(member, BaseExceptionGroup) else [member]
-    return found
+        found |= set(exception_names(member)) if isinstance(member, BaseExceptionGroup) else {type(member).__name__}
+    return sorted(found)

@@ -18,7 +18,7 @@ Message = MutableMapping[str, Any]
 
 
 class AsgiReply:
-    """One answer as ASGI messages. Sends are in order because one task sends; comments are sent by a task of their own."""
+    """One answer as ASGI messages. One task sends the answer, comments have tasks of their own; a lock orders them."""
 
     def __init__(self, send: Callable[[Message], Any], nursery: trio.Nursery, *, close: bool, head_only: bool) -> None:
         self._send = send

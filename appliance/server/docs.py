@@ -1,4 +1,4 @@
-"""The page that a fault's `doc_url` leads to. The rule: made from the table of faults, so that it cannot be out of date."""
+"""The page that a fault's `doc_url` leads to. The rule: made from the table of faults, so it is never out of date."""
 
 from html import escape
 

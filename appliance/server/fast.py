@@ -20,6 +20,7 @@ from appliance.http1.request import RequestHead, RequestReader
 from appliance.net.stream import SocketStream
 from appliance.net.wake import Wakeup
 from appliance.request.call import Call
+from appliance.request.endpoint import Endpoint
 from appliance.server.front import Front
 from appliance.server.reply import FastReply
 from appliance.server.routes import find, ours
@@ -54,15 +55,17 @@ class FastConnection:
         self._reader = RequestReader(limits)
         self._wakeup = Wakeup()
         self._phase = Phase.IDLE
-        self._since_s = trio.current_time()
+        self._since_s = self._head_since_s = trio.current_time()
         self._head: RequestHead | None = None
         self._key: ApiKey | None = None
         self._ready: tuple[RequestHead | None, bytes, Fault | None] | None = None
+        self._endpoint: Endpoint | None = None
+        self._argument = ""
         self._call: Call | None = None
+        self._reply: FastReply | None = None
         self._gone = False
         self._overrun = False
         self._broken = False
-        self._last = True  # the answer in work ends the connection, unless it comes to its own end
         self._lingered_bytes = 0
         self._patience = front.patience
         self.replay: bytes | None = None
@@ -97,9 +100,12 @@ class FastConnection:
             self.replay += data
             return
         if self._phase is Phase.BUSY:
+            if self._overrun:
+                return
             if reader.unread_bytes + len(data) > self._limits.head_bytes:
                 self._overrun = True  # read on, to see the client's end, but keep nothing: this answer is the last
-            elif not self._overrun:
+                self._make_last()
+            else:
                 reader.feed(data)
             return
         reader.feed(data)
@@ -114,7 +120,11 @@ class FastConnection:
             if head is None:
                 head = reader.next_head()
                 if head is None:
-                    self._phase = Phase.IDLE if reader.idle else Phase.HEAD
+                    if reader.idle:
+                        self._phase = Phase.IDLE
+                    elif self._phase is not Phase.HEAD:
+                        self._phase = Phase.HEAD
+                        self._head_since_s = now_s
                     return
                 self._head = head
                 if not ours(head.path):
@@ -122,9 +132,12 @@ class FastConnection:
                     self._hand_over()
                     return
                 self._key = self._front.gateway.identify(head.get, head.query, self._peer)
+                self._endpoint, self._argument = find(head.method, head.path)
                 if head.has_body and (length := head.content_length) and length > self._limits.body_bytes:
                     raise ProtocolRefusal(413, "body_too_large", "the announced body is over the limit")
             body = reader.next_body() if head.has_body else b""
+            if self._phase is Phase.BODY and body is not None and self._key is not None:
+                self._key = self._front.still_valid(self._key, head.get, head.query, self._peer)
         except ProtocolRefusal as refusal:
             self._broken = True
             code = REFUSALS.get(refusal.status, "bad_framing")
@@ -158,7 +171,10 @@ class FastConnection:
 
     def _check_patience(self) -> None:
         limit_s = self._patience.of_s(self._phase.name)
-        if trio.current_time() < self._since_s + limit_s:
+        since_s = (
+            self._head_since_s if self._phase is Phase.HEAD else self._since_s
+        )  # a head's time is that of all of it
+        if trio.current_time() < since_s + limit_s:
             return
         if self._phase is Phase.IDLE:
             self._leave()
@@ -180,9 +196,19 @@ class FastConnection:
                 self._stream.close()
 
     def stop(self) -> None:
-        """The server is stopping: leave if idle; an answer in work is the last."""
-        if self._phase is Phase.IDLE:
-            self._wakeup.wake()
+        """The server is stopping: leave if there is no request yet, refuse half of one; an answer in work is the last."""
+        if self._phase is Phase.IDLE or self._phase is Phase.HEAD:
+            self._leave()
+        elif self._phase is Phase.BODY:
+            self._broken = True
+            self._handle(self._head, b"", ApplianceFault("shutting_down"))
+        else:
+            self._make_last()
+
+    def _make_last(self) -> None:
+        """The answer in work is the connection's last; it says so if its head has not been sent yet."""
+        if self._reply is not None:
+            self._reply.close = True
 
     async def _work(self) -> None:
         while True:
@@ -194,7 +220,7 @@ class FastConnection:
             if call is None:
                 continue  # it was left just when its answer was complete
             await self._front.gateway.ended(call)
-            if self._gone or self._last:
+            if self._gone or not await self._may_go_on(unread=False):
                 return
             self._next()
 
@@ -202,10 +228,12 @@ class FastConnection:
         """Answer requests in order, all under one scope, until the connection ends or a call was left."""
         while not scope.cancel_called:
             ready = self._ready
+            if self._gone:
+                return
             if ready is None:
-                if self._gone or self.replay is not None:
+                if self.replay is not None:
                     return
-                if self._front.stopping and self._phase is Phase.IDLE:
+                if self._front.stopping and self._phase in (Phase.IDLE, Phase.HEAD):
                     return
                 await self._wakeup.wait()
                 continue
@@ -233,23 +261,18 @@ class FastConnection:
         """Answer one request; whether the connection may carry another."""
         front = self._front
         unread = self._broken or (fault is not None and self._reader.body_due)
-        reply = FastReply(self._stream, head, front.date, unread or self._overrun or front.stopping)
+        self._reply = reply = FastReply(self._stream, head, front.date, unread or self._overrun or front.stopping)
         at_unix_us = front.unix_us()
         request_id = front.request_id(at_unix_us)
         if fault is None and front.stopping:
             fault = ApplianceFault("shutting_down")
-        endpoint, argument = None, ""
-        if fault is None and head is not None:
-            try:
-                endpoint, argument = find(head.method, head.path)
-            except CallerFault as not_found:
-                fault = not_found
-        if endpoint is None or head is None or self._key is None:
+        endpoint = self._endpoint
+        if fault is not None or endpoint is None or head is None or self._key is None:
             await front.gateway.refuse(reply, fault or ApplianceFault("internal_error"), request_id)
         else:
             self._call = call = Call(
                 endpoint=endpoint,
-                argument=argument,
+                argument=self._argument,
                 method=head.method,
                 path=head.path,
                 query=head.query,
@@ -266,13 +289,16 @@ class FastConnection:
             )
             await front.gateway.answer(call)
             self._call = None
-        self._last = True
-        if not reply.ended or reply.close or self._overrun:
-            if unread or self._reader.unread_bytes or self._overrun:
-                await self._linger()
-            return False
-        self._last = front.stopping
-        return not self._last
+        return await self._may_go_on(unread=unread)
+
+    async def _may_go_on(self, *, unread: bool) -> bool:
+        """Whether another request may follow the answer given; if not, wait until the client has had time to see it."""
+        reply = self._reply
+        if reply is not None and reply.ended and not reply.close and not self._overrun:
+            return not self._front.stopping
+        if unread or self._overrun or self._reader.unread_bytes:
+            await self._linger()
+        return False
 
     async def _linger(self) -> None:
         """Close so that the client sees the answer: a reset would overtake it while request bytes are unread."""

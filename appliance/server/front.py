@@ -7,8 +7,10 @@ from typing import Protocol
 
 import msgspec
 
+from appliance.domain.identity import ApiKey
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
+from appliance.request.admit import HeaderGetter
 from appliance.request.answer import Gateway
 from appliance.settings import Settings
 
@@ -57,7 +59,7 @@ class Front:
 
     def date(self) -> bytes:
         """The Date header's value, made once a second."""
-        second = int(time.time())
+        second = time.time_ns() // 1_000_000_000
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True).encode())
         return self._date[1]
@@ -74,6 +76,12 @@ class Front:
         at = self._next_random
         self._next_random = at + ID_RANDOM_BYTES
         return request_id(at_unix_us, self._random[at : at + ID_RANDOM_BYTES])
+
+    def still_valid(self, key: ApiKey, get: HeaderGetter, query: bytes, peer: str | None) -> ApiKey:
+        """The key of a request whose body took a while to come, checked again if it has changed. Raises CallerFault."""
+        if self.gateway.directory.key(key.public_id) is key:
+            return key
+        return self.gateway.identify(get, query, peer)
 
     def stop(self) -> None:
         """Tell every connection that its answer in work is its last."""

@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import wait_readable
 
 from appliance.net.stream import SocketStream
-from appliance.server.asgi_lane import AsgiLane
+from appliance.server.asgi_lane import AsgiLane, exception_names
 from appliance.server.fast import FastConnection
 from appliance.server.front import Front
 
@@ -77,7 +77,9 @@ class Listeners:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled, then let requests in work end within `shutdown_s`."""
-        async with trio.open_nursery() as connections:
+        stopping = trio.Event()
+        async with trio.open_nursery() as outer:
+            connections = await outer.start(self._hold, stopping)
             try:
                 async with trio.open_nursery() as accepting:
                     for listener in sockets:
@@ -87,10 +89,18 @@ class Listeners:
                 for listener in sockets:
                     trio.lowlevel.notify_closing(listener)
                     listener.close()
-                connections.cancel_scope.shield = True
                 connections.cancel_scope.deadline = trio.current_time() + shutdown_s
+                stopping.set()
                 self._front.stop()
                 await self._lane.stop()
+
+    async def _hold(self, stopping: trio.Event, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Hold the nursery of the connections: a stop gives them a deadline instead of cancelling them at once."""
+        # shape: allow shield because the stop, in `serve`, gives the nursery inside its deadline
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as connections:
+                task_status.started(connections)
+                await stopping.wait()
 
     async def _accept(self, listener: socket.socket, connections: trio.Nursery) -> None:
         listener.setblocking(False)
@@ -131,9 +141,8 @@ class Listeners:
             if fast.replay is not None:
                 replay = fast.replay
                 await self._lane.serve(stream, replay)
-        except* Exception as group:
-            kinds = sorted({type(leaf).__name__ for leaf in group.exceptions})
-            log.error("connection_failed", lane="fast", exceptions=kinds)
+        except* Exception as group:  # noqa: BLE001 - logged; it must not leave this connection
+            log.error("connection_failed", lane="fast", exceptions=exception_names(group))
         finally:
             self.connections -= 1
             stream.close()

@@ -56,12 +56,12 @@ class FastReply:
         self._connection(own)
         head = response_head(status, own)
         if self._head_only or not body:
-            await self._stream.send_all(head)
+            await self._send(head)
         elif len(body) <= JOIN_BYTES:
-            await self._stream.send_all(head + body)
+            await self._send(head + body)
         else:
-            await self._stream.send_all(head)
-            await self._stream.send_all(body)
+            await self._send(head)
+            await self._send(body)
         self.sent_bytes += len(body)
         self.ended = True
 
@@ -94,6 +94,8 @@ class FastReply:
         self._pending = data[self._stream.send_now(data) :]
 
     async def _send(self, data: bytes) -> None:
+        if self.busy:  # an earlier send was cut short: whatever follows would be read as its rest
+            raise trio.BrokenResourceError
         if self._pending:
             data, self._pending = self._pending + data, b""
         self.busy = True
@@ -118,9 +120,9 @@ class FastReply:
     async def end(self, last: bytes = b"") -> None:
         """The end of the answer, in one send with its last bytes."""
         self.sent_bytes += len(last)
-        self.ended = True
         data = self._framed(last) + (LAST_CHUNK if self._chunked else b"")
         if data and not self._head_only:
             await self._send(data)
         elif not self._chunked and self._head_only:
             await trio.lowlevel.checkpoint_if_cancelled()
+        self.ended = True

@@ -115,7 +115,8 @@ def endpoint(desk: Desk, handler: Handler, status: int = 200) -> Callable[[Reque
             while where is not None and where.tb_next is not None:
                 where = where.tb_next
             at = f"{where.tb_frame.f_code.co_qualname}:{where.tb_lineno}" if where else ""
-            log.error("admin_request_failed", handler=handler.__name__, exception=type(bug).__name__, at=at)
+            kind = type(bug).__name__  # its message could quote the request
+            log.error("admin_request_failed", handler=handler.__name__, exception=kind, frame=at)  # noqa: TRY400
             return refusal(ApplianceFault("internal_error"))
         if isinstance(result, Response):
             return result

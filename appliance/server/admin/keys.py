@@ -1,4 +1,4 @@
-"""API keys: create, list, show, rotate, revoke. The rule: a key's text is in the answer that made it and never again."""
+"""API keys: create, list, show, rotate, revoke. The rule: a key's text is shown when it is made and never again."""
 
 from typing import Annotated, Any, Literal
 

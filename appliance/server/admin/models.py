@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 
 from appliance.domain.catalog import Provider
-from appliance.domain.money import PICOS_PER_NANO, NANOS_PER_USD
+from appliance.domain.money import NANOS_PER_USD, PICOS_PER_NANO
 from appliance.request.listing import model_rows
 from appliance.server.admin.desk import Caller, Desk
 

@@ -21,7 +21,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}", re.ASCII)
 _RESERVED_HEADERS = frozenset(
-    "authorization host content-length transfer-encoding connection content-type accept-encoding te trailer upgrade".split()
+    "authorization host content-length content-type transfer-encoding connection accept-encoding te upgrade".split()
 )
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
