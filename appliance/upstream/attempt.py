@@ -20,8 +20,12 @@ from appliance.wire.dialect import Dialect, StreamReader
 from appliance.wire.provider_errors import read_error
 
 ERROR_BODY_BYTES = 1024 * 1024
-ERROR_BODY_S = 10.0
+ERROR_BODY_S = 2.0
+"""Time for the body of an error, whose status is known already: the next rung may be waiting for the verdict."""
+
 DRAIN_S = 0.05
+MOST_BYTES = 64 * 1024 * 1024
+"""Default bound of what is held of one answer: a whole one, or what came of a stream before it started."""
 
 End = Literal["running", "complete", "failed", "cancelled"]
 
@@ -35,8 +39,9 @@ class Attempt:
 
     __slots__ = (
         "_exchange",
-        "_pool",
+        "_most_bytes",
         "_now_unix_s",
+        "_secret",
         "body",
         "content_s",
         "dialect",
@@ -71,9 +76,11 @@ class Attempt:
         body: bytes,
         reader: StreamReader | None,
         now_unix_s: Callable[[], float],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._pool = pool
         self._exchange = Exchange(pool)
+        self._most_bytes = most_bytes
+        self._secret: Callable[[], str] | None = None
         self._now_unix_s = now_unix_s
         self.target = target
         self.rung = rung
@@ -100,16 +107,14 @@ class Attempt:
 
     async def begin(self, secret: Callable[[], str]) -> None:
         """Send the request and wait for the start. Failures become `fault`; only Cancelled and bugs are raised."""
+        if self.end != "running":
+            return  # cancelled before its task had run: nothing is sent
+        self._secret = secret
         try:
-            head = request_head(
-                self.target,
-                secret(),
-                self.headers,
-                stream=self.stream,
-                length=len(self.body),
-                ordinal=self.ordinal,
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self.head = answer = await self._exchange.request(
+                self.target.origin, self._make_head, self.body, self._sent
             )
-            self.head = answer = await self._exchange.request(self.target.origin, (head, self.body), self._sent)
             if not 200 <= answer.status < 300:
                 await self._error(answer)
             elif self.stream:
@@ -119,8 +124,22 @@ class Attempt:
         except Fault as fault:
             self._fail(fault)
         except BaseException:
-            self.close("cancelled")
+            self.close()
             raise
+        finally:
+            self._secret = None
+
+    def _make_head(self) -> bytes:
+        """The head with the credential: made when it is sent, and kept by nobody."""
+        secret = self._secret
+        return request_head(
+            self.target,
+            secret() if secret is not None else "",
+            self.headers,
+            stream=self.stream,
+            length=len(self.body),
+            ordinal=self.ordinal,
+        )
 
     def _sent(self) -> None:
         self.sent_s = trio.current_time()
@@ -153,6 +172,7 @@ class Attempt:
         if reader is None or not kind.lower().startswith(b"text/event-stream"):
             raise UpstreamFault("provider_garbled", "The provider did not answer with an event stream.", phase="head")
         parts: list[bytes] = []
+        size_bytes = 0
         while not reader.started and not reader.terminal:
             data = await self._exchange.body()
             self.touched_s = trio.current_time()
@@ -160,6 +180,9 @@ class Attempt:
                 parts.append(reader.feed(data))
                 if reader.fault is not None:
                     raise reader.fault
+                size_bytes += len(data)
+                if size_bytes > self._most_bytes:
+                    raise UpstreamFault("provider_garbled", "The stream is long and has not started.", phase="stream")
             else:
                 raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
         self._started(reader)
@@ -170,9 +193,13 @@ class Attempt:
         if not kind.lower().startswith(b"application/json"):
             raise UpstreamFault("provider_garbled", "The provider did not answer with JSON.", phase="head")
         parts: list[bytes] = []
+        size_bytes = 0
         while data := await self._exchange.body():
             self.touched_s = trio.current_time()
             parts.append(data)
+            size_bytes += len(data)
+            if size_bytes > self._most_bytes:
+                raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
         self.whole = b"".join(parts) if len(parts) != 1 else parts[0]
         self.started_s = self.content_s = self.touched_s = trio.current_time()
         self._complete()
@@ -209,7 +236,7 @@ class Attempt:
             self._fail(fault)
             return b""
         except BaseException:
-            self.close("cancelled")
+            self.close()
             raise
         self.end = "complete"
         self.end_s = trio.current_time()
@@ -237,6 +264,8 @@ class Attempt:
         self._exchange.finish()
 
     def _fail(self, fault: Fault) -> None:
+        # A fault that is kept must not keep what its traceback holds: the bytes that were sent, the secret with them.
+        fault.__traceback__ = fault.__cause__ = fault.__context__ = None
         if self.end == "cancelled":
             return  # closing the socket made it fail
         if fault.provider is None:
@@ -246,12 +275,17 @@ class Attempt:
         self.end_s = trio.current_time()
         self._exchange.finish()
 
-    def close(self, end: End = "cancelled") -> None:
-        """Close the socket at once, if it is still ours; the attempt was cancelled."""
+    def close(self) -> None:
+        """Leave nothing open: a running attempt is cancelled and its socket closed, an ended one's given back if clean.
+
+        May be called at any time and more than once.
+        """
         if self.end == "running":
-            self.end = end
+            self.end = "cancelled"
             self.end_s = trio.current_time()
             self._exchange.close()
+        else:
+            self._exchange.finish()
 
     @property
     def retries(self) -> int:

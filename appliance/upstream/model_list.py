@@ -22,10 +22,13 @@ async def fetch_models(pool: Pool, provider: Provider, secret: str) -> tuple[str
     """The ids that the provider lists, in its order. Raises UpstreamFault, ValueError for a bad base URL."""
     exchange = Exchange(pool)
     to = target(provider, b"/models", method=b"GET")
-    head = request_head(to, secret, [(b"user-agent", b"startline")], stream=False, length=None)
+
+    def head() -> bytes:
+        return request_head(to, secret, [(b"user-agent", b"startline")], stream=False, length=None)
+
     try:
         with trio.fail_after(LIST_S):
-            answer = await exchange.request(to.origin, (head, b""), lambda: None)
+            answer = await exchange.request(to.origin, head, b"", lambda: None)
             parts: list[bytes] = []
             size_bytes = 0
             while piece := await exchange.body():

@@ -16,9 +16,13 @@ from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
 from appliance.http1.response import ResponseHead, ResponseReader
 from appliance.net.stream import SocketStream
+from appliance.upstream.decoding import ContentDecoder, content_decoder
 from appliance.upstream.origin import Origin
 
 Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
+
+JOIN_BYTES = 16_384
+"""A request's body up to this size goes out in one send with its head."""
 
 RETRY_WITHIN_S = 1.0
 """A reused connection that fails within this time of sending, with no byte received, was stale: one retry."""
@@ -27,20 +31,19 @@ RETRY_WITHIN_S = 1.0
 class Connection:
     """One connection to a provider, in use by one call or idle in the pool."""
 
-    __slots__ = ("idle_since_s", "origin", "poll", "reader", "reused", "stream")
+    __slots__ = ("idle_since_s", "origin", "poll", "stream")
 
     def __init__(self, origin: Origin, stream: SocketStream) -> None:
         self.origin = origin
         self.stream = stream
-        self.reused = False
         self.idle_since_s = 0.0
-        self.reader: ResponseReader | None = None
         self.poll = select.poll()
         self.poll.register(stream.socket, select.POLLIN)
 
     def quiet(self) -> bool:
         """Whether nothing has arrived on an idle connection: neither its end nor a stray byte."""
-        return not self.poll.poll(0)
+        poll = self.poll.poll
+        return not poll(0) or (self.stream.only_records() and not poll(0))
 
     def close(self) -> None:
         """Close the socket at once."""
@@ -68,6 +71,7 @@ class Pool:
         self._idle_s = idle_s
         self._idle_per_origin = idle_per_origin
         self._idle: dict[Origin, list[Connection]] = {}
+        self._stopped = False
 
     def take(self, origin: Origin) -> Connection | None:
         """A connection fit for reuse, if there is one; unfit ones met on the way are closed."""
@@ -78,7 +82,6 @@ class Pool:
         while idle:
             connection = idle.pop()
             if connection.idle_since_s >= oldest and connection.quiet():
-                connection.reused = True
                 return connection
             connection.close()
         return None
@@ -98,10 +101,8 @@ class Pool:
             ) from None
         except ssl.SSLError:
             raise UpstreamFault("provider_unreachable", "The TLS handshake failed.", phase="tls") from None
-        except (OSError, trio.BrokenResourceError) as reason:
-            raise UpstreamFault(
-                "provider_unreachable", f"No connection: {_plain(reason)}.", phase="connect"
-            ) from None
+        except (OSError, trio.BrokenResourceError, ValueError) as reason:  # ValueError: a name that cannot be one
+            raise UpstreamFault("provider_unreachable", f"No connection: {_plain(reason)}.", phase="connect") from None
         return Connection(origin, stream)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
@@ -111,10 +112,6 @@ class Pool:
             self._tls = self._make_tls()
         return self._tls
 
-    async def acquire(self, origin: Origin) -> Connection:
-        """A pooled connection or a new one."""
-        return self.take(origin) or await self.open(origin)
-
     async def warm(self, origin: Origin) -> None:
         """Have a connection ready: the next rung's is opened before its launch. Failures show at the launch itself."""
         connection = self.take(origin)
@@ -123,24 +120,27 @@ class Pool:
                 connection = await self.open(origin)
             except UpstreamFault:
                 return
-        self.release(connection)
+            connection.idle_since_s = trio.current_time()
+        self._keep(connection)  # one that idled already grows no younger by being looked at
 
     def release(self, connection: Connection) -> None:
         """Give back a connection whose answer is complete and clean; surplus ones are closed."""
-        idle = self._idle.setdefault(connection.origin, [])
-        connection.reader = None
-        if len(idle) >= self._idle_per_origin:
-            connection.close()
-            return
         connection.idle_since_s = trio.current_time()
-        idle.append(connection)
+        self._keep(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        idle = self._idle.setdefault(connection.origin, [])
+        if self._stopped or len(idle) >= self._idle_per_origin:
+            connection.close()
+        else:
+            idle.append(connection)
 
     def idle_count(self) -> int:
         """Connections that wait for work."""
         return sum(map(len, self._idle.values()))
 
     async def run(self) -> None:
-        """Close what idled too long, until cancelled; then close all."""
+        """Close what idled too long, until cancelled; then close all, and keep none any more."""
         try:
             while True:
                 await trio.sleep(self._idle_s / 3)
@@ -153,6 +153,7 @@ class Pool:
                     if not self._idle[origin]:
                         del self._idle[origin]
         finally:
+            self._stopped = True
             for idle in self._idle.values():
                 for connection in idle:
                     connection.close()
@@ -181,48 +182,58 @@ def _garbled(refusal: ProtocolRefusal, phase: str) -> UpstreamFault:
 class Exchange:
     """One request and its answer on one connection. Every ending that is not clean closes the socket.
 
-    `send` may replace a stale connection once; after the first received byte nothing is ever sent again.
+    `request` may replace a stale connection once; after the first received byte nothing is ever sent again.
     """
 
-    __slots__ = ("_pool", "connection", "head", "reader", "received_bytes", "retries")
+    __slots__ = ("_decoder", "_pool", "_unsent", "connection", "reader", "received_bytes", "retries")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._decoder: ContentDecoder | None = None
+        self._unsent = True
         self.connection: Connection | None = None
         self.reader: ResponseReader | None = None
-        self.head: ResponseHead | None = None
         self.received_bytes = 0
         self.retries = 0
 
-    async def request(self, origin: Origin, payload: tuple[bytes, bytes], sent: Callable[[], None]) -> ResponseHead:
-        """Send head and body, and read the answer's head. Raises UpstreamFault; `sent` is told when all is sent."""
+    async def request(
+        self, origin: Origin, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
+    ) -> ResponseHead:
+        """Send head and body, and read the answer's head. Raises UpstreamFault, and what `make_head` raises.
+
+        The head has the credential in it: it is made when it is sent, and nothing here holds it while we wait. `sent`
+        is told when all is sent.
+        """
         connection = self._pool.take(origin)
         if connection is not None:
             sent_at = trio.current_time()
             try:
-                return await self._try(connection, payload, sent)
+                return await self._try(connection, make_head, body, sent)
             except UpstreamFault:
                 self.close()
                 if self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
                     raise
-                self.retries = 1
-        return await self._try(await self._pool.open(origin), payload, sent)
+            self.retries = 1
+        return await self._try(await self._pool.open(origin), make_head, body, sent)
 
-    async def _try(self, connection: Connection, payload: tuple[bytes, bytes], sent: Callable[[], None]) -> ResponseHead:
+    async def _try(
+        self, connection: Connection, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
+    ) -> ResponseHead:
         self.connection = connection
+        self._unsent = True
         self.reader = reader = ResponseReader(self._pool.limits)
-        head, body = payload
+        send_all = connection.stream.send_all
         try:
-            if len(body) <= 16_384:
-                await connection.stream.send_all(head + body)
+            if len(body) <= JOIN_BYTES:
+                await send_all(make_head() + body)
             else:
-                await connection.stream.send_all(head)
-                await connection.stream.send_all(body)
+                await send_all(make_head())
+                await send_all(body)
+            self._unsent = False
             sent()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # A provider may answer (413, 401) and close while we still send: what it said counts.
-            return await self._head(reader, "send")
-        return await self._head(reader, "head")
+            pass  # a provider may answer (413, 401) and close while we still send: what it said counts
+        return await self._head(reader, "send" if self._unsent else "head")
 
     async def _head(self, reader: ResponseReader, phase: str) -> ResponseHead:
         try:
@@ -235,13 +246,17 @@ class Exchange:
                 reader.feed(data)
         except ProtocolRefusal as refusal:
             raise _garbled(refusal, phase) from None
-        self.head = head
+        encoding = head.get(b"content-encoding")
+        if encoding is not None:
+            self._decoder = content_decoder(encoding, self._pool.limits.body_bytes)
         return head
 
     async def _receive(self, phase: str) -> bytes:
-        assert self.connection is not None
+        connection = self.connection
+        if connection is None:
+            raise UpstreamFault("provider_cut_off", "The call was ended.", phase=phase)
         try:
-            data = await self.connection.stream.receive_some()
+            data = await connection.stream.receive_some()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase=phase) from None
         self.received_bytes += len(data)
@@ -249,8 +264,21 @@ class Exchange:
 
     async def body(self) -> bytes:
         """The next bytes of the answer's body, b"" at its end. Raises UpstreamFault when it ends too soon."""
+        decoder = self._decoder
+        if decoder is None:
+            return await self._coded()
+        while not (data := decoder.read()):
+            coded = await self._coded()
+            if not coded:
+                decoder.end()
+                return b""
+            decoder.feed(coded)
+        return data
+
+    async def _coded(self) -> bytes:
         reader = self.reader
-        assert reader is not None
+        if reader is None:
+            return b""
         try:
             while True:
                 data = reader.body()
@@ -269,12 +297,12 @@ class Exchange:
             raise UpstreamFault("provider_cut_off", "The answer ended before it was complete.", phase="body") from None
 
     def finish(self) -> None:
-        """Give the connection back if its answer was complete and clean, else close it."""
+        """Give the connection back if request and answer went over it whole and clean, else close it."""
         connection, reader = self.connection, self.reader
         if connection is None:
             return
         self.connection = None
-        if reader is not None and reader.reusable:
+        if reader is not None and reader.reusable and not self._unsent:
             self._pool.release(connection)
         else:
             connection.close()

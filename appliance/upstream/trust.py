@@ -6,6 +6,7 @@ A frozen binary carries an OpenSSL whose built-in paths may not exist on this ma
 import os
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 
 import certifi
 
@@ -22,7 +23,7 @@ def bundle_path(setting: str, environment: Mapping[str, str] = os.environ) -> st
     for path in (setting, environment.get("SSL_CERT_FILE", "")):
         if path:
             return path
-    return next((path for path in SYSTEM_BUNDLES if os.path.exists(path)), certifi.where())
+    return next((path for path in SYSTEM_BUNDLES if Path(path).exists()), certifi.where())
 
 
 def client_context(bundle: str) -> ssl.SSLContext:
