@@ -117,6 +117,10 @@ class StoreDirectory:
             opener = self._openers[provider.provider_id] = (sealed, self._opener(provider, sealed))
         return opener[1]()
 
+    def has_secret(self, provider: Provider) -> bool:
+        """Whether a credential is stored for the provider."""
+        return provider.provider_id in self._snapshot.sealed
+
     def organisations(self) -> tuple[Organisation, ...]:
         """All organisations, oldest first."""
         return tuple(self._snapshot.organisations.values())

@@ -58,6 +58,10 @@ class StoreLedger:
             raise ApplianceFault("store_unavailable")  # the record that this is about may have been turned away
         await self._writer.barrier()
 
+    async def flush(self) -> None:
+        """Wait until all that was handed over before can be queried. Raises ApplianceFault("store_unavailable")."""
+        await self._writer.flush()
+
     def _put(self, record: ArchiveRecord) -> None:
         try:
             payload = _ENCODER.encode(record)

@@ -28,7 +28,9 @@ Durability = Literal["batched", "strict"]
 T = TypeVar("T")
 
 BATCH_ROWS = 64
-LINGER_S = 0.005
+LINGER_S = 0.02
+"""Seen at 1,000 requests/s: 52 µs of CPU for a request's records at 5 ms, 27 at 20 ms; at 4,000/s 23 and 17."""
+
 SYNC_EVERY_S = 0.25
 HELD_BYTES = 64 * 1024 * 1024
 TEND_EVERY_S = 60.0
@@ -66,7 +68,7 @@ class _Job:
 
 
 class _Waiter:
-    """Somebody who waits until the first `ticket` records are synced."""
+    """Somebody who waits until the first `ticket` records are synced, or in the database."""
 
     __slots__ = ("event", "failed", "ticket")
 
@@ -106,6 +108,7 @@ class StoreWriter:
         self._token: trio.lowlevel.TrioToken | None = None
         self._jobs: deque[_Job] = deque()
         self._waiters: deque[_Waiter] = deque()
+        self._row_waiters: deque[_Waiter] = deque()
         self._sync_wanted = False
         self._stopping = False
         self._running = trio.Event()
@@ -178,11 +181,21 @@ class StoreWriter:
         if self._synced >= ticket:
             await trio.lowlevel.checkpoint()
             return
+        self._sync_wanted = True
+        await self._wait_in(self._waiters, ticket)
+
+    async def flush(self) -> None:
+        """Wait until all records handed over so far can be queried. Raises ApplianceFault("store_unavailable")."""
+        if self.handover.held_bytes == 0:
+            await trio.lowlevel.checkpoint()
+            return
+        await self._wait_in(self._row_waiters, self.handover.accepted)
+
+    async def _wait_in(self, waiters: deque[_Waiter], ticket: int) -> None:
         if self.ended or self.failing:
             raise ApplianceFault("store_unavailable")
         waiter = _Waiter(ticket)
-        self._waiters.append(waiter)
-        self._sync_wanted = True
+        waiters.append(waiter)
         self.handover.ring()
         await waiter.event.wait()
         if waiter.failed:
@@ -199,12 +212,20 @@ class StoreWriter:
         self._synced = synced
         while self._waiters and self._waiters[0].ticket <= synced:
             self._waiters.popleft().event.set()
+        if self._waiters:  # for a later batch than the one that was synced
+            self._sync_wanted = True
+            self.handover.ring()
+
+    def _release_rows(self, done: int) -> None:
+        while self._row_waiters and self._row_waiters[0].ticket <= done:
+            self._row_waiters.popleft().event.set()
 
     def _fail_waiters(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            waiter.failed = True
-            waiter.event.set()
+        for waiters in (self._waiters, self._row_waiters):
+            while waiters:
+                waiter = waiters.popleft()
+                waiter.failed = True
+                waiter.event.set()
 
     def _end(self) -> None:
         self._stopping = self.ended = True
@@ -263,6 +284,8 @@ class StoreWriter:
         self._batch, self._appended = [], False
         self._batches += 1
         self._disk_works()
+        if self._row_waiters:
+            self._call(self._release_rows, self._taken)
         return True
 
     def _sync(self, now_s: float) -> None:
@@ -281,7 +304,7 @@ class StoreWriter:
             return
         if self._tend():
             return
-        if self._linger_s > 0 and not (self._jobs or self._sync_wanted or self._stopping):
+        if self._linger_s > 0 and not (self._jobs or self._sync_wanted or self._row_waiters or self._stopping):
             queue.sleep(self._linger_s)
 
     def _idle(self, now_s: float) -> None:
@@ -296,6 +319,8 @@ class StoreWriter:
             queue.sleep(self._retry_at_s - now_s)
             return
         self._disk_works()
+        if self._row_waiters:
+            self._call(self._release_rows, self._taken)
         if self._tend():
             return
         most_s = TEND_EVERY_S

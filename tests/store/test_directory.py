@@ -80,6 +80,7 @@ async def test_a_secret_follows_its_row(tmp_path: Path) -> None:
         assert store.directory.secret(provider) == "sk-second"
         local = await store.providers.add(msgspec.structs.replace(draft, name="local"), None, now_unix_s=1)
         assert store.directory.secret(local) == ""
+        assert [store.directory.has_secret(one) for one in (provider, local)] == [True, False]
         await store.providers.remove(provider)
         assert store.directory.providers(created.organisation_id) == (local,)
 

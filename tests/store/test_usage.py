@@ -8,7 +8,6 @@ from appliance.store.open import Store
 from appliance.store.usage import UsageFilter
 from tests.archive.records import AT_UNIX_US, request_id, settled
 from tests.store.opening import opened
-from tests.store.test_writer import until
 
 
 async def fill(store: Store) -> None:
@@ -17,7 +16,7 @@ async def fill(store: Store) -> None:
     store.ledger.settle(settled(3, model_dispatched="gpt-y", cost_nanos=None, cost_state="unknown_price"))
     store.ledger.settle(settled(4, organisation_id="org_b", window_s=None, deadline_met=None, cost_state="estimated"))
     store.ledger.settle(settled(5, status=503, tier_served=None, deadline_met=False, provider=None, reason=None))
-    await until(lambda: store.ledger.counters.held_bytes == 0)
+    await store.ledger.flush()
 
 
 async def test_filters(tmp_path: Path) -> None:

@@ -140,6 +140,44 @@ async def test_a_barrier_returns_when_all_before_it_is_synced(make: Make, disk: 
         writer.stop()
 
 
+async def test_a_barrier_behind_several_batches_does_not_wait_for_the_interval(make: Make) -> None:
+    writer = make(sync_every_s=1e9, batch_rows=4)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        with trio.fail_after(30):
+            for _ in range(20):
+                put(writer, *(settled(number) for number in range(50)))
+                await writer.barrier()
+        writer.stop()
+
+
+async def test_flush_returns_when_the_rows_can_be_read(make: Make, connection: apsw.Connection, tmp_path: Path) -> None:
+    writer = make(linger_s=60.0)
+    reader = open_database(tmp_path / "x.db", read_only=True)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        await writer.flush()
+        for number in range(1, 200):
+            put(writer, settled(number))
+            if number % 7 == 0:
+                await writer.flush()
+                assert rows(reader) == number
+        writer.stop()
+    reader.close()
+
+
+async def test_flush_is_told_when_the_disk_fails(make: Make, disk: MemoryDisk) -> None:
+    writer = make()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        disk.failing = {"open"}
+        put(writer, settled(1))
+        with pytest.raises(ApplianceFault, match="store_unavailable"):
+            await writer.flush()
+        disk.failing = set()
+        writer.stop()
+
+
 async def test_without_a_barrier_the_archive_is_synced_after_a_while(make: Make, disk: MemoryDisk) -> None:
     writer = make(sync_every_s=0.01)
     async with trio.open_nursery() as nursery:
