@@ -1,4 +1,4 @@
-"""What Startline does with a request, in five steps: admit → plan → race → answer → settle. Read this page first.
+"""What Startline does with a request, in five steps: admit → plan → race → relay → settle. Read this page first.
 
 The rule: whatever happens to a request, it is answered if anyone is left to answer, and settled once, without an
 await. Everything from admission to the last byte runs under the call's scope: the client's leaving, a revoked key, a
@@ -11,27 +11,28 @@ from contextlib import suppress
 import structlog
 import trio
 
-from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
+from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.domain.identity import ApiKey
 from appliance.domain.record import Settled
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.admit import Doorkeeper, HeaderGetter, admit
 from appliance.request.call import Call, Header, Reply
-from appliance.request.facts import fault_facts, fault_headers, race_headers, stream_facts
-from appliance.request.listing import answer_models
+from appliance.request.facts import fault_facts, fault_headers, race_headers
+from appliance.request.listing import Listing
 from appliance.request.plan import Planner
 from appliance.request.race import run_plan, too_slow
+from appliance.request.relay import JSON, STREAM_HEADERS, relay
 from appliance.request.settle import begun_record, settled_record
 from appliance.request.slots import Slots
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory, Ledger
 from appliance.upstream.attempt import Attempt
-from appliance.upstream.headers import to_client, to_provider
+from appliance.upstream.headers import to_provider
 from appliance.upstream.transport import Pool
 from appliance.wire import openai_chat, openai_embeddings, openai_responses
-from appliance.wire.dialect import Dialect, NotAssemblable
+from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
 
 log = structlog.get_logger()
@@ -42,8 +43,6 @@ DIALECTS: dict[str, Dialect] = {
     "openai_embeddings": openai_embeddings,
 }
 
-EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-NO_CACHE = (b"cache-control", b"no-cache")
 BARRIER_S = 2.0
 REFUSE_S = 5.0
 """A last word to a client whose call was ended from outside gets this long."""
@@ -71,6 +70,7 @@ class Gateway:
         self.slots = Slots()
         self.doorkeeper = Doorkeeper(directory)
         self.planner = Planner(directory, prices, self.slots, settings)
+        self.listing = Listing(self.planner, prices)
         self.live: dict[Call, Work] = {}
         self._unix_s = unix_s
         self._on_settled = on_settled
@@ -103,7 +103,7 @@ class Gateway:
             last_s = max(call.arrived_s, reply.commented_s, winner.touched_s if winner is not None else 0.0)
             if now_s - last_s >= comment_s:
                 named = (b"x-startline-request-id", call.request_id.encode())
-                reply.keep_alive([EVENT_STREAM, NO_CACHE, named], work.dialect.keep_alive(), now_s)
+                reply.keep_alive([*STREAM_HEADERS, named], work.dialect.keep_alive(), now_s)
                 work.status = 200
 
     # -- one request ---------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Gateway:
         """
         if call.endpoint.dialect == "openai_models":
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await answer_models(call, self)
+                await self._list_models(call)
             return
         work = self.live[call] = Work(call)
         try:
@@ -137,6 +137,8 @@ class Gateway:
                 self._settle(call, work)
             raise
         self._settle(call, work)
+        if work.winner is not None:
+            await work.winner.drain()
 
     async def ended(self, call: Call) -> None:
         """What is left to do when `call.leave` has ended a call: the last word to the client, and to settle."""
@@ -163,12 +165,16 @@ class Gateway:
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")
-        if winner.whole is not None:
-            await self._answer_whole(call, work, winner, dialect, winner.whole)
-        elif work.admitted.asked.stream:
-            await self._answer_stream(call, work, winner, dialect)
+        await relay(call, work, winner, dialect, self)
+
+    async def _list_models(self, call: Call) -> None:
+        named = (b"x-startline-request-id", call.request_id.encode())
+        try:
+            body = self.listing.body(call.key, self.doorkeeper.access(call.key), call.argument)
+        except Fault as fault:
+            await self.refuse(call.reply, fault, call.request_id)
         else:
-            await self._answer_assembled(call, work, winner, dialect)
+            await call.reply.whole(200, [named, JSON], body)
 
     async def _race(self, call: Call, work: Work, plan: Plan, dialect: Dialect) -> None:
         admitted, provider = work.admitted, work.provider
@@ -215,85 +221,12 @@ class Gateway:
 
         await run_plan(work, plan, launch, lambda: self.directory.secret(provider), warm)
 
-    # -- the three forms of an answer ----------------------------------------------------------------------------------
-
-    async def _answer_whole(self, call: Call, work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> None:
-        try:
-            answer = dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
-        except UpstreamFault as fault:
-            winner.fault = fault
-            work.winner = None
-            raise
-        work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
-        await self._reply_whole(call, work, winner, body)
-
-    async def _answer_assembled(self, call: Call, work: Work, winner: Attempt, dialect: Dialect) -> None:
-        assembler = dialect.Assembler()
-        events = winner.first
-        size_bytes = 0
-        while events:
-            size_bytes += len(events)
-            if size_bytes > self.settings.max_answer_bytes:
-                raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
-            assembler.feed(events)
-            events = await winner.more()
-        self._take_facts(work, winner)
-        reader = winner.reader
-        if winner.fault is not None or reader is None:
-            raise winner.fault or ApplianceFault("internal_error")
-        assembler.feed(reader.terminal_event or b"")
-        try:
-            body = assembler.result()
-        except NotAssemblable:
-            raise UpstreamFault("provider_garbled", "The streamed answer could not be assembled.") from None
-        await self._reply_whole(call, work, winner, body)
-        await winner.drain()
-
-    async def _reply_whole(self, call: Call, work: Work, winner: Attempt, body: bytes) -> None:
-        work.status = 200
-        work.answered_s = trio.current_time()
-        headers = [*race_headers(work, self.prices), (b"content-type", b"application/json")]
-        if winner.head is not None:
-            headers += to_client(winner.head.headers)
-        if self.settings.durability == "strict":
-            await self._make_durable(call, work)
-        await call.reply.whole(200, headers, body)
-
-    async def _answer_stream(self, call: Call, work: Work, winner: Attempt, dialect: Dialect) -> None:
-        reply, reader = call.reply, winner.reader
-        if reader is None:
-            raise ApplianceFault("internal_error")
-        work.status = 200
-        work.answered_s = trio.current_time()
-        self._take_facts(work, winner)
-        if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
-            await reply.send(stream_facts(work, self.prices) + winner.first)
-        else:
-            headers = [EVENT_STREAM, NO_CACHE, *race_headers(work, self.prices)]
-            if winner.head is not None:
-                headers += to_client(winner.head.headers)
-            await reply.start(headers, winner.first)
-        while events := await winner.more():
-            await reply.send(events)
-        self._take_facts(work, winner)
-        if winner.fault is not None:
-            raise winner.fault
-        if self.settings.durability == "strict":
-            await self._make_durable(call, work)
-        await reply.end(reader.terminal_event or b"")
-        await winner.drain()
-
-    def _take_facts(self, work: Work, winner: Attempt) -> None:
-        reader = winner.reader
-        if reader is not None:
-            work.tier_served, work.response_id = reader.tier, reader.response_id
-            if reader.usage is not None:
-                work.tokens = reader.usage
-
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    async def _make_durable(self, call: Call, work: Work) -> None:
-        """strict: the record first, then the end of the answer. Raises ApplianceFault if it cannot be kept in time."""
+    async def make_durable(self, call: Call, work: Work) -> None:
+        """strict: the record first, then the end of the answer. Raises ApplianceFault("store_unavailable")."""
+        if self.settings.durability != "strict":
+            return
         self._settle(call, work)
         try:
             with trio.fail_after(BARRIER_S):

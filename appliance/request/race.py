@@ -1,4 +1,4 @@
-"""Third step: run the plan. The rule: one nursery per race, one cancel scope per attempt, no winner before its losers end.
+"""Third step: run the plan. The rule: one nursery per race, one scope per attempt, no winner before its losers end.
 
 The decisions are `policy/race.py`'s; here its commands become tasks, scopes and sockets, and what happens to them
 becomes its events. A cancelled loser's socket is closed by the command itself, before its task has even heard of it;

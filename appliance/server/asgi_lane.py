@@ -96,13 +96,13 @@ class LaneServer(TCPServer):
 
     def __init__(self, lane: "AsgiLane", stream: "LaneStream", *, tls: bool, operator: bool) -> None:
         state = {"operator": operator}
-        super().__init__(lane.application, lane.config, lane.context, state, stream)
+        super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
         self._tls = tls
         self._send_timeout_s = lane.send_timeout_s
 
     async def run(self) -> None:
         """Serve one connection to its end."""
-        connected = self.stream.socket  # type: ignore[attr-defined]
+        connected = self.stream.socket
         try:
             async with TaskGroup() as task_group:
                 self._task_group = task_group

@@ -247,6 +247,8 @@ class Attempt:
 
         Call it when the client has its answer: this is only about using the connection again.
         """
+        if self.end != "complete" or self._exchange.connection is None:
+            return
         try:
             with trio.move_on_after(DRAIN_S):
                 while await self._exchange.body():

@@ -6,7 +6,6 @@ from starlette.requests import Request
 
 from appliance.domain.catalog import Provider
 from appliance.domain.money import NANOS_PER_USD, PICOS_PER_NANO
-from appliance.request.listing import model_rows
 from appliance.server.admin.desk import Caller, Desk
 
 TOKENS_PRICED = 1_000_000
@@ -27,7 +26,7 @@ async def list_models(desk: Desk, caller: Caller, request: Request) -> object:
             "flex_race": row.flex_race,
             "prices": _prices(desk, providers[row.provider], row.id),
         }
-        for row in model_rows(desk.gateway, organisation.organisation_id)
+        for row in desk.gateway.listing.rows(organisation.organisation_id)
     ]
     return {"models": models, "any": [name for name, one in providers.items() if one.models is None]}
 
