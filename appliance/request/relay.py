@@ -1,0 +1,121 @@
+"""Fourth step: the answer to the client: whole, as a stream, or assembled. The rule: nothing broken ends cleanly.
+
+What agrees in dialect passes byte for byte. A stream's terminal event is held until the record is safe, where that was
+asked for; a provider's fault in mid-stream is raised, so that the last word is an error event.
+"""
+
+from typing import Protocol
+
+import trio
+
+from appliance.domain.errors import ApplianceFault, UpstreamFault
+from appliance.policy.prices import PriceTable
+from appliance.request.call import Call, Header
+from appliance.request.facts import race_headers, stream_facts
+from appliance.request.work import Work
+from appliance.settings import Settings
+from appliance.upstream.attempt import Attempt
+from appliance.upstream.headers import to_client
+from appliance.wire.dialect import Dialect, NotAssemblable
+
+STREAM_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+)
+JSON: Header = (b"content-type", b"application/json")
+
+
+class Relaying(Protocol):
+    """What relaying needs of the gateway."""
+
+    settings: Settings
+    prices: PriceTable
+
+    async def make_durable(self, call: Call, work: Work) -> None:
+        """Return when the record may be relied on, as the setting `durability` says."""
+        ...
+
+
+async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> None:
+    """Send the winner's answer. Raises Fault, or trio.BrokenResourceError when the client is gone."""
+    if winner.whole is not None:
+        await _whole(call, work, winner, dialect, gateway, winner.whole)
+    elif work.admitted is not None and work.admitted.asked.stream:
+        await _stream(call, work, winner, gateway)
+    else:
+        await _assembled(call, work, winner, dialect, gateway)
+
+
+async def _whole(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying, body: bytes) -> None:
+    try:
+        answer = dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
+    except UpstreamFault as fault:
+        winner.fault = fault
+        work.winner = None
+        raise
+    work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
+    await _reply_whole(call, work, winner, gateway, body)
+
+
+async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> None:
+    assembler = dialect.Assembler()
+    events = winner.first
+    size_bytes = 0
+    while events:
+        size_bytes += len(events)
+        if size_bytes > gateway.settings.max_answer_bytes:
+            raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
+        assembler.feed(events)
+        events = await winner.more()
+    _take_facts(work, winner)
+    reader = winner.reader
+    if winner.fault is not None or reader is None:
+        raise winner.fault or ApplianceFault("internal_error")
+    assembler.feed(reader.terminal_event or b"")
+    try:
+        body = assembler.result()
+    except NotAssemblable:
+        raise UpstreamFault("provider_garbled", "The streamed answer could not be assembled.") from None
+    await _reply_whole(call, work, winner, gateway, body)
+
+
+async def _reply_whole(call: Call, work: Work, winner: Attempt, gateway: Relaying, body: bytes) -> None:
+    work.status = 200
+    work.answered_s = trio.current_time()
+    headers = race_headers(work, gateway.prices)
+    headers.append(JSON)
+    if winner.head is not None:
+        headers += to_client(winner.head.headers)
+    await gateway.make_durable(call, work)
+    await call.reply.whole(200, headers, body)
+
+
+async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying) -> None:
+    reply, reader = call.reply, winner.reader
+    if reader is None:
+        raise ApplianceFault("internal_error")
+    work.status = 200
+    work.answered_s = trio.current_time()
+    _take_facts(work, winner)
+    if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
+        await reply.send(stream_facts(work, gateway.prices) + winner.first)
+    else:
+        headers = [*STREAM_HEADERS, *race_headers(work, gateway.prices)]
+        if winner.head is not None:
+            headers += to_client(winner.head.headers)
+        await reply.start(headers, winner.first)
+    while events := await winner.more():
+        await reply.send(events)
+    _take_facts(work, winner)
+    if winner.fault is not None:
+        raise winner.fault
+    await gateway.make_durable(call, work)
+    await reply.end(reader.terminal_event or b"")
+
+
+def _take_facts(work: Work, winner: Attempt) -> None:
+    reader = winner.reader
+    if reader is not None:
+        work.tier_served, work.response_id = reader.tier, reader.response_id
+        if reader.usage is not None:
+            work.tokens = reader.usage
