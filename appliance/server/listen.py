@@ -7,16 +7,20 @@ once and gives requests in work `shutdown_s` to end.
 import errno
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 import trio
 from trio.lowlevel import wait_readable
 
-from appliance.net.stream import SocketStream
+from appliance.domain.errors import ApplianceFault
+from appliance.http1.write import response_head
+from appliance.net.stream import RECEIVE_BYTES, SocketStream
 from appliance.server.asgi_lane import AsgiLane, exception_names
 from appliance.server.fast import FastConnection
 from appliance.server.front import Front
+from appliance.wire.faults import fault_body
 
 log = structlog.get_logger()
 
@@ -119,9 +123,20 @@ class Listeners:
                         break
                     continue  # the client was gone before it was accepted
                 if self.connections >= self._max_connections and not operator:
-                    accepted.close()
+                    self._turn_away(accepted)
                     continue
                 connections.start_soon(self._serve, accepted, None if operator else str(address[0]), operator)
+
+    def _turn_away(self, accepted: socket.socket) -> None:
+        """Say why, as far as that goes without waiting, and close."""
+        fault = ApplianceFault("too_many_connections")
+        body, kind = fault_body(fault, "openai_chat", "")
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"retry-after", b"1")]
+        with accepted, suppress(OSError):
+            accepted.setblocking(False)
+            accepted.send(response_head(fault.status, [*headers, (b"connection", b"close")]) + body)
+            accepted.shutdown(socket.SHUT_WR)
+            accepted.recv(RECEIVE_BYTES)  # a close over unread bytes would be a reset, which overtakes the answer
 
     async def _serve(self, accepted: socket.socket, peer: str | None, operator: bool) -> None:
         stream = SocketStream(accepted, self._front.write_timeout_s)
