@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from appliance.domain.identity import KeyKind
     from appliance.store.open import Store
 
 ORGANISATION = "default"
@@ -21,13 +22,14 @@ async def first_keys(store: "Store", now_unix_s: int) -> dict[str, str]:
     owner = known[0] if known else await store.organisations.create(ORGANISATION, now_unix_s=now_unix_s)
     if store.api_keys.list():
         return {}
-    made = {}
-    for kind in ("inference", "management"):
+    made: dict[str, str] = {}
+    kinds: tuple[KeyKind, ...] = ("inference", "management")
+    for kind in kinds:
         _, made[kind] = await store.api_keys.create(
             owner.organisation_id,
             kind,
             f"first {kind} key",
-            now_unix_s=now_unix_s,  # type: ignore[arg-type]
+            now_unix_s=now_unix_s,
         )
     return made
 
@@ -47,7 +49,8 @@ def hand_over(
         return
     path = store.folder.first_keys
     path.unlink(missing_ok=True)
-    text = f"# Made at the first start. Move them to a safe place and delete this file.\ninference  {keys['inference']}\nmanagement {keys['management']}\n"
+    text = "# Made at the first start. Move them to a safe place and delete this file.\n"
+    text += "".join(f"{kind:<10} {key}\n" for kind, key in keys.items())
     write_private(path, text.encode())
     tell(str(path))
 

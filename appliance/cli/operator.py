@@ -1,4 +1,4 @@
-"""Talks to the admin routes: of the running server, else of the appliance opened in this process. The rule: same routes.
+"""Talks to the admin routes of the running server, or of the appliance opened in this process: the same routes.
 
 A server that runs answers on the Unix socket in the data folder. If none does, the folder is locked and opened here,
 and the same application is called without a socket, marked as the operator's.
@@ -82,7 +82,7 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
         appliance = await manager.__aenter__()
     except FolderLocked:
         raise click.ClickException(
-            f"{place.folder} is in use by another process that does not answer on its socket; is it starting or stopping?"
+            f"{place.folder} is in use by a process that does not answer on its socket; is it starting or stopping?"
         ) from None
     except StoreFault as fault:
         raise click.ClickException(str(fault)) from None

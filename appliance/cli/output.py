@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts. The rule: results on standard output, remarks on error's."""
+"""What commands print: tables for people, JSON for scripts. The rule: results go to standard output, remarks do not."""
 
 import sys
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """Where a command works: the data folder and the settings. The rule: every command finds them in the same way.
 
 The folder: `--data-folder`, else STARTLINE_DATA_FOLDER, else `data_folder` of a `--config` file, else systemd's
-STATE_DIRECTORY, else the platform's place for programs' data. The file: `--config`, else `startline.toml` in the folder.
+STATE_DIRECTORY, else the platform's place for a program's data. The file: `--config`, else `startline.toml` in it.
 """
 
 import os

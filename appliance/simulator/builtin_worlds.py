@@ -34,7 +34,7 @@ def demo() -> World:
             "gpt-5.4": Model(about="flex refuses: 429 Resource Unavailable", tiers=_tiers(Behaviour(refusal_rate=1.0))),
             "gpt-5.5": Model(
                 about="flex answers 200 and then fails inside the stream",
-                tiers=_tiers(Behaviour(start=0.4, early=True, error_rate=1.0)),
+                tiers=_tiers(Behaviour(start=0.4, early=True, error_rate=1.0, error="server_error")),
             ),
             "gpt-5.6-luna": Model(
                 about="flex sends headers and role at once and content after 60 s",

@@ -116,7 +116,7 @@ def endpoint(desk: Desk, handler: Handler, status: int = 200) -> Callable[[Reque
                 where = where.tb_next
             at = f"{where.tb_frame.f_code.co_qualname}:{where.tb_lineno}" if where else ""
             kind = type(bug).__name__  # its message could quote the request
-            log.error("admin_request_failed", handler=handler.__name__, exception=kind, frame=at)  # noqa: TRY400
+            log.error("admin_request_failed", handler=handler.__name__, exception=kind, frame=at)
             return refusal(ApplianceFault("internal_error"))
         if isinstance(result, Response):
             return result

@@ -1,0 +1,89 @@
+"""`startline archive …`: read and check the archive's files. The rule: needs no lock, and changes nothing."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from appliance.cli.output import say_json, say_table
+from appliance.cli.place import Place, json_option, with_place
+
+
+def _folder(place: Place) -> Path:
+    folder = place.folder / "archive"
+    if not folder.is_dir():
+        raise click.ClickException(f"there is no archive in {place.folder}")
+    return folder
+
+
+@click.command(epilog="Example: startline archive cat --request req_…")
+@with_place
+@click.option("--request", "request_id", metavar="ID", help="Only this request's records.")
+@click.option("--kind", type=click.Choice(["begun", "settled"]), help="Only records of this kind.")
+@click.option("--limit", type=click.IntRange(1), help="Stop after so many records.")
+def cat(place: Place, request_id: str | None, kind: str | None, limit: int | None) -> None:
+    """Print the records, oldest first, one JSON object per line."""
+    import msgspec
+
+    from appliance.archive.reader import ArchiveReader
+    from appliance.domain.record import Begun
+
+    def named(value: msgspec.Struct) -> dict[str, object]:
+        return {name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__}
+
+    printed = 0
+    for entry in ArchiveReader(_folder(place)).records():
+        record = entry.record
+        begun = isinstance(record, Begun)
+        if kind not in (None, "begun" if begun else "settled"):
+            continue
+        row: dict[str, object] = {"kind": "begun", **named(record)} if begun else {"kind": "settled"}
+        if not isinstance(record, Begun):
+            row |= {**named(record.request), "attempts": [named(attempt) for attempt in record.attempts]}
+        if request_id not in (None, row["request_id"]):
+            continue
+        click.echo(msgspec.json.encode(row))
+        printed += 1
+        if printed == limit:
+            break
+
+
+@click.command(epilog="Example: startline archive verify")
+@with_place
+@json_option
+def verify(place: Place, as_json: bool) -> None:
+    """Check every record of every segment; status 1 if anything is missing or damaged."""
+    import msgspec
+
+    from appliance.archive.reader import ArchiveReader
+
+    found = ArchiveReader(_folder(place)).verify()
+    if as_json:
+        segments = msgspec.to_builtins(found.segments)
+        say_json({"ok": found.ok, "records": found.records, "missing": found.missing, "segments": segments})
+    else:
+        say_table(
+            ("segment", ">records", ">bytes", ">torn bytes", ">damaged", ">unreadable", "fault"),
+            [
+                (
+                    segment.number,
+                    segment.records,
+                    segment.size_bytes,
+                    segment.torn_bytes,
+                    segment.damaged,
+                    segment.undecodable,
+                    segment.fault,
+                )
+                for segment in found.segments
+            ],
+        )
+        for number in found.missing:
+            click.echo(f"segment {number} is missing")
+        click.echo("the archive is whole" if found.ok else "the archive is DAMAGED")
+    if not found.ok:
+        sys.exit(1)
+
+
+@click.group(commands=[cat, verify])
+def archive() -> None:
+    """The archive of records: cat, verify."""
