@@ -52,7 +52,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     first_content_timeout_s: Annotated[float, _help("Time to the start of an answer before 504.")] = 900.0
     idle_timeout_s: Annotated[float, _help("Longest silence of a provider within an answer.")] = 120.0
     keep_alive_comment_s: Annotated[float, _help("Silence before a stream gets keep-alive comments; 0: never.")] = 20.0
-    detach: Annotated[bool, _help("Let losers of providers that bill abandoned calls in full run to their end.")] = False
 
     connect_timeout_s: Annotated[float, _help("Time to open a connection to a provider, TLS included.")] = 10.0
     pool_idle_s: Annotated[float, _help("Time that an idle connection to a provider is reused.")] = 30.0
@@ -64,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     on_store_failure: Annotated[
         Literal["refuse", "serve"], _help("What happens to requests while records cannot be stored.")
     ] = "refuse"
-    writer_linger_s: Annotated[float, _help("Pause of the writer between batches, so that it groups commits.")] = 0.005
+    writer_linger_s: Annotated[float, _help("Pause of the writer between batches, so that it groups commits.")] = 0.02
     archive_segment_bytes: Annotated[int, _help("Size at which an archive segment is closed.")] = 64 * 1024 * 1024
     archive_segment_age_s: Annotated[float, _help("Age at which an archive segment is closed.")] = 86_400.0
 
