@@ -11,7 +11,7 @@ from contextlib import suppress
 import structlog
 import trio
 
-from appliance.domain.errors import ApplianceFault, CallerFault, Fault
+from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.identity import ApiKey
 from appliance.domain.record import Settled
 from appliance.policy.plan import Plan
@@ -44,7 +44,7 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 BARRIER_S = 2.0
-REFUSE_S = 5.0
+REFUSE_S = 2.0
 """A last word to a client whose call was ended from outside gets this long."""
 
 
@@ -80,7 +80,9 @@ class Gateway:
         return self.doorkeeper.identify(get, query, address, self._unix_s())
 
     def revoked(self, key: ApiKey) -> None:
-        """End the requests of a key that may no longer ask."""
+        """End the requests of a key that may no longer ask; a key that changed but is still good ends none."""
+        if key.revoked_unix_s is None and (key.expires_unix_s is None or key.expires_unix_s > self._unix_s()):
+            return
         for call in [call for call in self.live if call.key.key_id == key.key_id]:
             call.leave("revoked")
 
@@ -89,8 +91,10 @@ class Gateway:
         idle_s, start_s = self.settings.idle_timeout_s, self.settings.first_content_timeout_s
         for call, work in list(self.live.items()):
             winner, reply = work.winner, call.reply
-            if reply.busy:
-                continue  # the client is the one that is slow
+            if reply.busy:  # the client is the one that is slow; the provider's silence counts from when it is not
+                if winner is not None:
+                    winner.touched_s = now_s
+                continue
             if winner is None:
                 if now_s - call.arrived_s >= start_s:
                     call.leave("too_slow")
@@ -111,7 +115,7 @@ class Gateway:
     async def answer(self, call: Call) -> None:
         """Answer one call and settle it, within `call.scope`. Raises nothing but Cancelled.
 
-        When it raises that because somebody called `call.leave`, the lane leaves the scope and calls `ended`.
+        Also when it raises that, because of `call.leave` or a stop, the client has had its last word and all is done.
         """
         if call.endpoint.dialect == "openai_models":
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -131,33 +135,28 @@ class Gateway:
                 work.fault = ApplianceFault("internal_error")
             if work.fault is not None:
                 await self._last_word(call, work, work.fault)
-        except BaseException:
-            if call.cause is None:  # else `ended` settles
-                call.cause = "shutdown"
-                self._settle(call, work)
-            raise
-        self._settle(call, work)
-        if work.winner is not None:
-            await work.winner.drain()
-
-    async def ended(self, call: Call) -> None:
-        """What is left to do when `call.leave` has ended a call: the last word to the client, and to settle."""
-        work = self.live.get(call)
-        if work is None:
-            return
-        try:
-            work.fault = self._ended_from_outside(call)
-            await self._last_word(call, work, work.fault)
-        finally:
             self._settle(call, work)
+            if work.winner is not None:
+                await work.winner.drain()
+        except BaseException:  # ended from outside; if the whole answer went out before, that makes it no failure
+            if not call.reply.ended:
+                call.cause = call.cause or "shutdown"
+                work.fault = self._ended_from_outside(call)
+                await self._last_word(call, work, work.fault)
+            raise
+        finally:
+            del self.live[call]
+            self._settle(call, work)
+            for attempt in work.attempts:
+                attempt.close()
 
     async def _steps(self, call: Call, work: Work) -> None:
         self.ledger.check()
         dialect = work.dialect = DIALECTS[call.endpoint.dialect]
         access = self.doorkeeper.access(call.key)
         work.admitted = await admit(call, dialect, self.directory, access, self.settings)
-        plan = work.plan = self.planner.plan(work)
         try:
+            plan = work.plan = self.planner.plan(work)
             await self._race(call, work, plan, dialect)
         finally:
             if work.racing:
@@ -210,6 +209,7 @@ class Gateway:
                 body=body,
                 reader=reader,
                 now_unix_s=self._unix_s,
+                most_bytes=self.settings.max_answer_bytes,
             )
             if not work.attempts:
                 self.ledger.begin(begun_record(work, plan, self.prices))
@@ -235,19 +235,20 @@ class Gateway:
             raise ApplianceFault("store_unavailable") from None
 
     def _settle(self, call: Call, work: Work) -> None:
-        if self.live.pop(call, None) is None:
+        if work.settled:
             return
-        work.client_gone = call.cause == "client_gone"
-        for attempt in work.attempts:
-            attempt.close()
+        work.settled = True
+        work.client_gone = call.cause == "client_gone" and not call.reply.ended
         settled = settled_record(work, self.prices, trio.current_time())
         self.ledger.settle(settled)
         self._on_settled(settled)
 
     def _ended_from_outside(self, call: Call) -> Fault:
         match call.cause:
-            case None | "too_slow" | "idle":
+            case "too_slow":
                 return too_slow()
+            case "idle":
+                return UpstreamFault("provider_too_slow", "The provider fell silent within its answer.", phase="stream")
             case "revoked":
                 return CallerFault("revoked_api_key")
             case "shutdown":
@@ -259,24 +260,25 @@ class Gateway:
         """Tell the client what went wrong: as an answer, or as the event that ends its stream."""
         for attempt in work.attempts:
             attempt.close()
+        reply, admitted = call.reply, work.admitted
         if fault.kind.code == "client_gone":
             work.status = work.status or 499
             return
         try:
             with trio.move_on_after(REFUSE_S, shield=True):
-                if not call.reply.started:
+                if not reply.started:
                     work.status = fault.status
                     await self.refuse(
-                        call.reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices)
+                        reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices)
                     )
-                elif work.dialect is not None:
+                elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
                     reader = work.winner.reader if work.winner is not None else None
                     event = work.dialect.error_event(
                         fault,
                         sequence_number=reader.sequence_number if reader is not None else 0,
                         response_id=reader.response_id if reader is not None else None,
                     )
-                    await call.reply.end(fault_facts(work, fault) + event)
+                    await reply.end(fault_facts(work, fault) + event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             call.cause = call.cause or "client_gone"
 

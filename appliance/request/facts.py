@@ -4,6 +4,9 @@ When a keep-alive comment had to go out before the answer started, the headers a
 follow as one comment line, which every SSE client ignores.
 """
 
+from collections.abc import Sequence
+from math import ceil
+
 from appliance.domain.errors import Fault
 from appliance.domain.money import cost_of, usd
 from appliance.domain.tier import canonical_tier
@@ -12,6 +15,7 @@ from appliance.request.call import Header
 from appliance.request.settle import overhead_s
 from appliance.request.work import Work
 from appliance.wire.faults import fault_header
+from appliance.wire.provider_errors import retry_after_s
 
 MODE = (b"x-startline-mode", b"byok")
 
@@ -73,12 +77,20 @@ def stream_facts(work: Work, prices: PriceTable) -> bytes:
 
 def fault_headers(fault: Fault) -> list[Header]:
     """The headers of an answer that is a fault: the block, the time to wait, and what the provider said of it."""
-    headers = [(b"x-startline-error", fault_header(fault)), *fault.headers]
-    if fault.retry_after_s is not None and not any(name == b"retry-after" for name, _ in fault.headers):
-        headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
+    headers = [(b"x-startline-error", fault_header(fault))]
+    wait_s = fault.retry_after_s
+    if wait_s is None or _told_wait_s(fault.headers) == wait_s:
+        headers += fault.headers
+    else:  # another rung named a shorter time, or the provider a date: then ours is the one that counts
+        headers += [header for header in fault.headers if header[0] not in (b"retry-after", b"retry-after-ms")]
+        headers.append((b"retry-after", b"%d" % max(1, ceil(wait_s))))
     if fault.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return headers
+
+
+def _told_wait_s(headers: Sequence[Header]) -> float | None:
+    return retry_after_s(dict(reversed(headers)).get)
 
 
 def fault_facts(work: Work, fault: Fault) -> bytes:

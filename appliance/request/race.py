@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from appliance.domain.errors import ApplianceFault, Fault, UpstreamFault
+from appliance.domain.errors import Fault, UpstreamFault
 from appliance.net.wake import Wakeup
 from appliance.policy.plan import Plan
 from appliance.policy.race import (
     Cancel,
     Command,
     Commit,
-    Detach,
     Elapsed,
     Event,
     Failed,
@@ -74,23 +73,38 @@ class _Driver:
         self._wakeup = Wakeup()
         self._by_rung: dict[int, Attempt] = {}
         self._fault: Fault | None = None
+        self._bug: Exception | None = None
         self._warmed = 0
 
     async def run(self) -> None:
-        machine = self._machine
+        """Race until one rung has won. Raises Fault as it is, never in a group."""
         async with trio.open_nursery() as nursery:
-            self._execute(machine.begin(trio.current_time()), nursery)
-            while not machine.over:
-                with trio.CancelScope(deadline=self._next_wake()):
-                    await self._wakeup.wait()
-                self._warm_up(nursery)
-                now = trio.current_time()
-                events, self._events = self._events, []
-                self._execute(machine.on_many(events or [Elapsed(now)], now), nursery)
+            await self._guarded(self._decide, nursery)
             nursery.cancel_scope.cancel()
+        if self._bug is not None:
+            raise self._bug
         if self._fault is not None:
             raise self._fault
-        self._work.reason = machine.reason()
+        self._work.reason = self._machine.reason()
+
+    async def _decide(self, nursery: trio.Nursery) -> None:
+        machine = self._machine
+        self._execute(machine.begin(trio.current_time()), nursery)
+        while not machine.over and self._bug is None:
+            with trio.CancelScope(deadline=self._next_wake()):
+                await self._wakeup.wait()
+            self._warm_up(nursery)
+            now = trio.current_time()
+            events, self._events = self._events, []
+            self._execute(machine.on_many(events or [Elapsed(now)], now), nursery)
+
+    async def _guarded(self, run: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Run a part of the race; what it raises ends the race and is raised by `run`, outside of the nursery."""
+        try:
+            await run(*args)
+        except Exception as bug:  # noqa: BLE001 - kept and raised by `run`
+            self._bug = self._bug or bug
+            self._wakeup.wake()
 
     async def _try(self, rung: int, attempt: Attempt) -> None:
         with attempt.scope:
@@ -110,7 +124,7 @@ class _Driver:
             match command:
                 case Start(rung):
                     attempt = self._by_rung[rung] = self._launch(rung)
-                    nursery.start_soon(self._try, rung, attempt)
+                    nursery.start_soon(self._guarded, self._try, rung, attempt)
                 case Cancel(rung, reason):
                     attempt = self._by_rung[rung]
                     self._work.causes[attempt.ordinal] = reason
@@ -120,8 +134,6 @@ class _Driver:
                     self._work.winner = self._by_rung[rung]
                 case GiveUp(fault):
                     self._fault = fault
-                case Detach():
-                    raise ApplianceFault("internal_error")  # no plan of ours detaches
 
     def _next_launch_s(self) -> tuple[int, float] | None:
         rung = len(self._by_rung)
@@ -143,7 +155,7 @@ class _Driver:
         launch = self._next_launch_s()
         if launch is not None and launch[0] > self._warmed and trio.current_time() >= launch[1] - WARM_S:
             self._warmed = launch[0]
-            nursery.start_soon(self._warm, launch[0])
+            nursery.start_soon(self._guarded, self._warm, launch[0])
 
 
 def too_slow() -> UpstreamFault:

@@ -64,7 +64,7 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
     while events:
         size_bytes += len(events)
         if size_bytes > gateway.settings.max_answer_bytes:
-            raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
+            raise _unfit(winner, "The answer is larger than max_answer_bytes.")
         assembler.feed(events)
         events = await winner.more()
     _take_facts(work, winner)
@@ -75,7 +75,7 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
     try:
         body = assembler.result()
     except NotAssemblable:
-        raise UpstreamFault("provider_garbled", "The streamed answer could not be assembled.") from None
+        raise _unfit(winner, "The streamed answer could not be assembled.") from None
     await _reply_whole(call, work, winner, gateway, body)
 
 
@@ -119,3 +119,10 @@ def _take_facts(work: Work, winner: Attempt) -> None:
         work.tier_served, work.response_id = reader.tier, reader.response_id
         if reader.usage is not None:
             work.tokens = reader.usage
+
+
+def _unfit(winner: Attempt, detail: str) -> UpstreamFault:
+    """The fault of a winner whose answer turned out to be of no use; it is the attempt's fault too."""
+    fault = UpstreamFault("provider_garbled", detail, provider=winner.target.provider.name, phase="body")
+    winner.fault = fault
+    return fault

@@ -18,6 +18,9 @@ from appliance.upstream.attempt import Attempt
 UNLISTED = "(unlisted)"
 """Stands for a model that only the caller has named: its text could be anything, so it is not kept."""
 
+ENDED = frozenset({"cancelled", "client_gone"})
+"""Outcomes of attempts that ended with the request, for its cause."""
+
 _WORST_FIRST: tuple[CostState, ...] = ("unknown_usage", "unknown_price", "estimated", "known", "not_charged")
 
 
@@ -152,7 +155,7 @@ def _attempt_record(
         start_s=attempt.start_s - zero_s,
         end_s=(attempt.end_s if attempt.end_s is not None else now_s) - zero_s,
         outcome=outcome,
-        cancel_cause=work.causes.get(attempt.ordinal) or (work.call.cause if outcome == "cancelled" else None),
+        cancel_cause=work.causes.get(attempt.ordinal) or (work.call.cause if outcome in ENDED else None),
         to_start_s=attempt.started_s - zero_s if attempt.started_s is not None else None,
         to_content_s=attempt.content_s - zero_s if attempt.content_s is not None else None,
         status=attempt.head.status if attempt.head is not None else None,

@@ -29,6 +29,7 @@ class Work:
         "racing",
         "reason",
         "response_id",
+        "settled",
         "status",
         "tier_served",
         "tokens",
@@ -43,6 +44,7 @@ class Work:
         self.model: str | None = None
         self.plan: Plan | None = None
         self.racing = False
+        self.settled = False
         self.attempts: list[Attempt] = []
         self.causes: dict[int, CancelCause] = {}
         self.winner: Attempt | None = None

@@ -66,8 +66,8 @@ class AsgiReply:
     async def end(self, last: bytes = b"") -> None:
         """See request.call.Reply."""
         async with self._lock:
-            self.ended = True
             await self._body(last, more=False)
+            self.ended = True
 
     def keep_alive(self, headers: Sequence[Header], comment: bytes, now_s: float) -> None:
         """See request.call.Reply."""
@@ -135,8 +135,6 @@ class InferenceApp:
                 nursery.start_soon(self._watch, receive, call)
                 with call.scope:
                     await front.gateway.answer(call)
-                if call.cause is not None:
-                    await front.gateway.ended(call)
             nursery.cancel_scope.cancel()
 
     async def _read(self, receive: Callable[[], Any], table: dict[bytes, bytes]) -> bytes | None:

@@ -219,7 +219,6 @@ class FastConnection:
             call, self._call = self._call, None
             if call is None:
                 continue  # it was left just when its answer was complete
-            await self._front.gateway.ended(call)
             if self._gone or not await self._may_go_on(unread=False):
                 return
             self._next()
