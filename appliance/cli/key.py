@@ -99,12 +99,16 @@ def show(place: Place, as_json: bool, key: str) -> None:
 @with_place
 @click.argument("key")
 @click.option(
-    "--grace", metavar="DURATION", default="0s", help="How long the old key stays valid; default: not at all."
+    "--grace",
+    "grace_text",
+    metavar="DURATION",
+    default="0s",
+    help="How long the old key stays valid; default: not at all.",
 )
 @json_option
-def rotate(place: Place, as_json: bool, key: str, grace: str) -> None:
+def rotate(place: Place, as_json: bool, key: str, grace_text: str) -> None:
     """Make a new key with the settings of an old one, which it replaces."""
-    body = {"grace_s": round(parse_duration_s(grace))}
+    body = {"grace_s": round(parse_duration_s(grace_text))}
     _show_new(ask(place, "POST", f"{KEYS}/{_quoted(key)}/rotate", json=body), as_json)
 
 

@@ -5,7 +5,7 @@ and the same application is called without a socket, marked as the operator's.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -75,26 +75,19 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
     from appliance.store.faults import FolderLocked, StoreFault
 
     settings = place.settings(**overrides)
-    if not overrides.get("logged"):
-        set_up("error")
-    manager = open_appliance(settings, place.folder)
-    try:
-        appliance = await manager.__aenter__()
-    except FolderLocked:
-        raise click.ClickException(
-            f"{place.folder} is in use by a process that does not answer on its socket; is it starting or stopping?"
-        ) from None
-    except StoreFault as fault:
-        raise click.ClickException(str(fault)) from None
-    except OSError as fault:
-        raise click.ClickException(f"{place.folder}: {fault.strerror}") from None
-    try:
+    set_up("error")
+    async with AsyncExitStack() as stack:
+        try:
+            appliance = await stack.enter_async_context(open_appliance(settings, place.folder))
+        except FolderLocked:
+            raise click.ClickException(
+                f"{place.folder} is in use by a process that does not answer on its socket; is it starting or stopping?"
+            ) from None
+        except StoreFault as fault:
+            raise click.ClickException(str(fault)) from None
+        except OSError as fault:
+            raise click.ClickException(f"{place.folder}: {fault.strerror}") from None
         yield appliance
-    except BaseException as failure:
-        if not await manager.__aexit__(type(failure), failure, failure.__traceback__):
-            raise
-    else:
-        await manager.__aexit__(None, None, None)
 
 
 def as_operator(appliance: "Appliance") -> Callable[..., Awaitable[None]]:
