@@ -5,23 +5,36 @@ import sys
 import click
 
 from appliance import __version__
-from appliance.cli.archive import archive
-from appliance.cli.demo import demo
-from appliance.cli.first_request import try_
-from appliance.cli.init import init
-from appliance.cli.key import key
-from appliance.cli.models import models
-from appliance.cli.provider import provider
-from appliance.cli.selftest import selftest
-from appliance.cli.serve import serve
-from appliance.cli.simulator import simulator
-from appliance.cli.usage import usage
-
-
-@click.group(
-    commands=[init, serve, demo, simulator, try_, key, provider, models, usage, archive, selftest],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+from appliance.cli import (
+    archive,
+    demo,
+    first_request,
+    init,
+    key,
+    models,
+    provider,
+    selftest,
+    serve,
+    simulator,
+    usage,
 )
+
+COMMANDS: tuple[click.Command, ...] = (
+    demo.demo,
+    init.init,
+    serve.serve,
+    first_request.try_,
+    key.key,
+    provider.provider,
+    models.models,
+    usage.usage,
+    archive.archive,
+    selftest.selftest,
+    simulator.simulator,
+)
+
+
+@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="startline")
 def startline() -> None:
     """Startline: answers start within your deadline, at the least cost.
