@@ -265,13 +265,19 @@ class Rig:
 
 @asynccontextmanager
 async def running(
-    world: World | None = None, *, seed: int = 1, time_scale: float = 1.0, operator: bool = False, **settings: Any
+    world: World | None = None,
+    *,
+    seed: int = 1,
+    time_scale: float = 1.0,
+    operator: bool = False,
+    limit_s: float = 60.0,
+    **settings: Any,
 ) -> AsyncIterator[Rig]:
-    """Run a rig on a temporary folder; `settings` are settings of the appliance.
+    """Run a rig on a temporary folder, for `limit_s` at most; `settings` are settings of the appliance.
 
     At the end it checks that the simulator met no bug of its own and saw nothing that a gateway must keep to itself.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, trio.fail_after(limit_s):
         async with trio.open_nursery() as outer:
             simulator = Simulator(world or quick_world(), seed=seed, time_scale=time_scale)
             base_url = await outer.start(simulator.serve)

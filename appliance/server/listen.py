@@ -7,7 +7,7 @@ once and gives requests in work `shutdown_s` to end.
 import errno
 import os
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import structlog
@@ -37,17 +37,19 @@ def open_tcp(listen: str) -> list[socket.socket]:
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdigit():
         raise ValueError("listen is an address and a port, such as 127.0.0.1:8787")
-    sockets = []
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    ):
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-        sockets.append(listener)
+    with ExitStack() as opened:
+        sockets = []
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            listener = opened.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            sockets.append(listener)
+        opened.pop_all()
     return sockets
 
 

@@ -98,12 +98,11 @@ async def test_a_client_that_never_stops_sending_is_cut_off(rig: Rig) -> None:
 
 
 async def test_a_running_length_over_the_limit_is_refused() -> None:
-    with trio.fail_after(30):
-        async with running(max_body_bytes=100_000) as rig:
-            client = await rig.connect()
-            await _send_until_told(client, chunked(rig.token, *[b" " * 50_000] * 4))
-            answer = await client.answer()
-            assert (answer.status, answer.code) == (413, "request_too_large")
+    async with running(max_body_bytes=100_000) as rig:
+        client = await rig.connect()
+        await _send_until_told(client, chunked(rig.token, *[b" " * 50_000] * 4))
+        answer = await client.answer()
+        assert (answer.status, answer.code) == (413, "request_too_large")
 
 
 async def test_chunked_bodies_and_their_trailers(rig: Rig) -> None:
@@ -163,34 +162,32 @@ async def test_a_large_body_is_passed_on_whole(rig: Rig) -> None:
 
 
 async def test_clients_that_pause_too_long_are_told() -> None:
-    with trio.fail_after(30):
-        async with running(head_timeout_s=0.2, body_timeout_s=0.2, keep_alive_s=0.3) as rig:
-            head, body = split(request(key=rig.token, body=chat()))
-            for data in (head[:40], head, head + body[:10]):
-                client = await rig.connect()
-                await client.send(data)
-                answer = await client.answer()
-                assert (answer.status, answer.code) == (408, "request_timeout")
-                assert await client.ended() == b""
-            idle = await rig.connect()
-            assert await idle.ended() == b"", "an idle connection ends without a word"
-            await idle.close()
-            used = await rig.connect()
-            await used.send(head + body)
-            assert (await used.answer()).status == 200
-            assert await used.ended() == b""
-            await rig.until(lambda: rig.appliance.listeners.connections == 0)
+    async with running(head_timeout_s=0.2, body_timeout_s=0.2, keep_alive_s=0.3) as rig:
+        head, body = split(request(key=rig.token, body=chat()))
+        for data in (head[:40], head, head + body[:10]):
+            client = await rig.connect()
+            await client.send(data)
+            answer = await client.answer()
+            assert (answer.status, answer.code) == (408, "request_timeout")
+            assert await client.ended() == b""
+        idle = await rig.connect()
+        assert await idle.ended() == b"", "an idle connection ends without a word"
+        await idle.close()
+        used = await rig.connect()
+        await used.send(head + body)
+        assert (await used.answer()).status == 200
+        assert await used.ended() == b""
+        await rig.until(lambda: rig.appliance.listeners.connections == 0)
 
 
 async def test_a_head_that_drips_has_one_time_for_all_of_it() -> None:
-    with trio.fail_after(30):
-        async with running(head_timeout_s=0.3, keep_alive_s=10) as rig:
-            client = await rig.connect()
-            await client.send(b"GET /v1/models HTTP/1.1\r\n")
-            with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
-                while True:
-                    await client.send(b"x-drip: 1\r\n")
-                    await trio.sleep(0.02)
+    async with running(head_timeout_s=0.3, keep_alive_s=10) as rig:
+        client = await rig.connect()
+        await client.send(b"GET /v1/models HTTP/1.1\r\n")
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+            while True:
+                await client.send(b"x-drip: 1\r\n")
+                await trio.sleep(0.02)
 
 
 async def test_a_key_revoked_while_the_body_came_is_refused(rig: Rig) -> None:
