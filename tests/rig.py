@@ -3,7 +3,7 @@
 The rule: one rig for every test that needs the way of a request from end to end; nothing in it is replaced by a fake.
 """
 
-import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -271,9 +271,12 @@ async def running(
     time_scale: float = 1.0,
     operator: bool = False,
     limit_s: float = 60.0,
+    send_buffer_bytes: int = 0,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Run a rig on a temporary folder, for `limit_s` at most; `settings` are settings of the appliance.
+
+    `send_buffer_bytes`: what the kernel takes for a client that does not read (0: what the kernel likes).
 
     At the end it checks that the simulator met no bug of its own and saw nothing that a gateway must keep to itself.
     """
@@ -284,6 +287,8 @@ async def running(
             loaded = load(environment={}, overrides=settings)
             async with open_appliance(loaded, Path(folder)) as appliance:
                 sockets = open_tcp("127.0.0.1:0")
+                if send_buffer_bytes:
+                    sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
                 rig = Rig(appliance, simulator, Path(folder), sockets[0].getsockname()[1])
                 await _furnish(rig, base_url)
                 if operator:
@@ -319,7 +324,3 @@ async def _furnish(rig: Rig, base_url: str) -> None:
     )
     await store.providers.add(provider, PROVIDER_SECRET, now_unix_s=now)
 
-
-def quiet() -> None:
-    """Keep Starlette's and Hypercorn's loggers from printing."""
-    logging.getLogger("hypercorn").setLevel(logging.CRITICAL)
