@@ -1,0 +1,38 @@
+"""Fixtures of the tests of a request's life: a stage on virtual time, and no descriptor left open."""
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.request.stage import Stage
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Count the process's descriptors before and after."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture
+def clock() -> trio.testing.MockClock:
+    """Virtual time: it jumps when all tasks wait. A test must take it as an argument of its own."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
+def stage(clock: trio.testing.MockClock, nursery: trio.Nursery) -> Callable[..., Stage]:
+    """Make a stage: `stage(flex=script, default=script, **facts)`; `untiered` is the script of a call without tier."""
+
+    def make(*, untiered: Any = None, **facts: Any) -> Stage:
+        scripts = {tier: facts.pop(tier) for tier in ("flex", "default", "priority", "auto") if tier in facts}
+        return Stage(nursery, scripts | ({None: untiered} if untiered is not None else {}), **facts)
+
+    return make
