@@ -75,7 +75,7 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
     from appliance.store.faults import FolderLocked, StoreFault
 
     settings = place.settings(**overrides)
-    set_up("error")
+    set_up("error", cache=False)
     async with AsyncExitStack() as stack:
         try:
             appliance = await stack.enter_async_context(open_appliance(settings, place.folder))

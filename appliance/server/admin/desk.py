@@ -7,6 +7,7 @@ data folder or runs in the same process, sees all. Faults have the same block as
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
@@ -140,10 +141,11 @@ async def read_body(request: Request, form: type[S]) -> S:
     if announced.isdigit() and int(announced) > BODY_BYTES:
         raise CallerFault("request_too_large", "The body of an admin request is at most 1 MiB.")
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES:
-            raise CallerFault("request_too_large", "The body of an admin request is at most 1 MiB.")
+    async with aclosing(request.stream()) as stream:
+        async for piece in stream:
+            body += piece
+            if len(body) > BODY_BYTES:
+                raise CallerFault("request_too_large", "The body of an admin request is at most 1 MiB.")
     try:
         return msgspec.json.decode(bytes(body) or b"{}", type=form)
     except msgspec.ValidationError as wrong:

@@ -1,0 +1,23 @@
+"""The web application: what anyone sees, and what is not there."""
+
+from tests.rig import Rig
+
+
+async def test_healthz_says_only_ok(rig: Rig) -> None:
+    async with rig.http() as client:
+        answer = await client.get("/healthz", headers={"authorization": ""})
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+async def test_what_is_not_there_is_refused_with_the_block(rig: Rig) -> None:
+    async with rig.http() as client:
+        for method, path, status, code in (
+            ("GET", "/", 404, "route_not_found"),
+            ("GET", "/admin/v1/nothing", 404, "route_not_found"),
+            ("PUT", "/admin/v1/keys", 405, "method_not_allowed"),
+            ("POST", "/healthz", 405, "method_not_allowed"),
+        ):
+            answer = await client.request(method, path)
+            assert answer.status_code == answer.json()["error"]["startline"]["status"] == status, path
+            assert answer.json()["error"]["code"] == code
+            assert ("allow" in answer.headers) == (status == 405)
