@@ -210,8 +210,9 @@ class Exchange:
             try:
                 return await self._try(connection, make_head, body, sent)
             except UpstreamFault:
+                ended = self.connection is None  # by `close`, so nobody waits for an answer any more
                 self.close()
-                if self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
+                if ended or self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
                     raise
             self.retries = 1
         return await self._try(await self._pool.open(origin), make_head, body, sent)
