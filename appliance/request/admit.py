@@ -75,6 +75,20 @@ class Doorkeeper:
         self.access(key).check(now_unix_s=now_unix_s, address=address, kind=kind)
         return key
 
+    def still(self, key: ApiKey, address: str | None, unix_s: Callable[[], float]) -> Access:
+        """The restrictions of a key that was good when its request's head came; its body may have taken a while.
+
+        Raises CallerFault if the key was changed meanwhile so that it may no longer ask.
+        """
+        now = self._directory.key(key.public_id)
+        if now is key:
+            return self.access(key)
+        if now is None:
+            raise CallerFault("invalid_api_key")
+        access = self.access(now)
+        access.check(now_unix_s=unix_s(), address=address, kind=now.kind)
+        return access
+
     def access(self, key: ApiKey) -> Access:
         """The compiled restrictions of a key."""
         known = self._access.get(key.key_id)

@@ -153,7 +153,7 @@ class Gateway:
     async def _steps(self, call: Call, work: Work) -> None:
         self.ledger.check()
         dialect = work.dialect = DIALECTS[call.endpoint.dialect]
-        access = self.doorkeeper.access(call.key)
+        access = self.doorkeeper.still(call.key, call.peer, self._unix_s)
         work.admitted = await admit(call, dialect, self.directory, access, self.settings)
         try:
             plan = work.plan = self.planner.plan(work)

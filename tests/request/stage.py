@@ -132,6 +132,8 @@ class Provider:
         self.dialled: list[SocketStream] = []
         self.dials: list[float | Refusal] = []
         """What the coming dials do, the first first: take so long, or fail; none: connected at once."""
+        self.deaf = False
+        """True: it accepts connections and reads nothing."""
 
     async def dial(self, host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
         """The pool's dialer."""
@@ -148,6 +150,8 @@ class Provider:
     async def _serve(self, theirs: SocketStream, ours: SocketStream) -> None:
         buffer = b""
         try:
+            if self.deaf:
+                await trio.sleep_forever()
             while True:
                 while b"\r\n\r\n" not in buffer:
                     if not (data := await theirs.receive_some()):
@@ -416,7 +420,8 @@ class Stage:
         settled = [one.request.request_id for one in self.settled]
         assert len(set(settled)) == len(settled), "settled once"
         begun = [one.request_id for one in self.ledger.begun]
-        assert begun == [one.request.request_id for one in self.settled if one.attempts], "begun if dispatched"
+        dispatched = {one.request.request_id for one in self.settled if one.attempts}
+        assert len(begun) == len(dispatched) and set(begun) == dispatched, "begun if dispatched"
         in_use = sum(not stream.closed for stream in self.provider.dialled) - self.pool.idle_count()
         assert in_use == 0, "each connection is closed or idle in the pool"
 
