@@ -22,6 +22,9 @@ from appliance.wire.dialect import Asked, Dialect
 
 HeaderGetter = Callable[[bytes], bytes | None]
 
+LONGEST_TIER = 64
+"""Characters of a provider's own tier that may pass: it is kept with the plans, and told in headers."""
+
 THREAD_BYTES = 262_144
 """A compressed body from this size on is decompressed in a thread: it would hold up every other request."""
 
@@ -124,6 +127,8 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
     access.check_model(asked.model)
     tier = asked.service_tier
     if tier is not None and tier not in TIER_WORDS:
+        if len(tier) > LONGEST_TIER:
+            raise CallerFault("bad_request", "service_tier is too long.", param="service_tier")
         return Admitted(asked, "default", tier)
     wish: StartWithin | None = tier if tier is not None else asked.start_within  # type: ignore[assignment]
     if wish is None:

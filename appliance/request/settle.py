@@ -21,6 +21,9 @@ UNLISTED = "(unlisted)"
 ENDED = frozenset({"cancelled", "client_gone"})
 """Outcomes of attempts that ended with the request, for its cause."""
 
+BROKEN_OFF = frozenset({"provider_cut_off", "provider_garbled", "provider_too_slow"})
+"""Faults of attempts that the provider had not refused: it may have worked, and may bill that."""
+
 _WORST_FIRST: tuple[CostState, ...] = ("unknown_usage", "unknown_price", "estimated", "known", "not_charged")
 
 
@@ -179,7 +182,7 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         return work.tokens
     if reader is not None and reader.usage is not None:
         return reader.usage
-    refused = fault is not None and attempt.started_s is None
+    refused = fault is not None and attempt.started_s is None and fault.kind.code not in BROKEN_OFF
     admitted = work.admitted
     return estimate_tokens(
         Seen(
