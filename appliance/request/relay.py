@@ -58,21 +58,22 @@ async def _whole(call: Call, work: Work, winner: Attempt, dialect: Dialect, gate
 
 
 async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> None:
-    assembler = dialect.Assembler()
+    assembler, reader = dialect.Assembler(), winner.reader
+    if reader is None:
+        raise ApplianceFault("internal_error")
     events = winner.first
     size_bytes = 0
-    while events:
-        size_bytes += len(events)
-        if size_bytes > gateway.settings.max_answer_bytes:
-            raise _unfit(winner, "The answer is larger than max_answer_bytes.")
-        assembler.feed(events)
-        events = await winner.more()
-    _take_facts(work, winner)
-    reader = winner.reader
-    if winner.fault is not None or reader is None:
-        raise winner.fault or ApplianceFault("internal_error")
-    assembler.feed(reader.terminal_event or b"")
     try:
+        while events:
+            size_bytes += len(events)
+            if size_bytes > gateway.settings.max_answer_bytes:
+                raise _unfit(winner, "The answer is larger than max_answer_bytes.")
+            assembler.feed(events)
+            events = await winner.more()
+        _take_facts(work, winner)
+        if winner.fault is not None:
+            raise winner.fault
+        assembler.feed(reader.terminal_event or b"")
         body = assembler.result()
     except NotAssemblable:
         raise _unfit(winner, "The streamed answer could not be assembled.") from None

@@ -181,7 +181,7 @@ class Attempt:
                 if reader.fault is not None:
                     raise reader.fault
                 size_bytes += len(data)
-                if size_bytes > self._most_bytes:
+                if size_bytes > self._most_bytes and not reader.started:
                     raise UpstreamFault("provider_garbled", "The stream is long and has not started.", phase="stream")
             else:
                 raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
