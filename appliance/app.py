@@ -69,7 +69,9 @@ class Appliance:
         self.application: Starlette = build(
             self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings))
         )
-        self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s)
+        self.lane = AsgiLane(
+            self.application, settings.keep_alive_s, settings.write_timeout_s, settings.body_timeout_s
+        )
         self.listeners = Listeners(self.front, self.lane, settings.max_connections)
         self._watch()
 

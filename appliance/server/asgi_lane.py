@@ -8,6 +8,8 @@ that stopped reading breaks its own connection and cannot hold up a stop.
 
 import socket
 import sys
+from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -18,8 +20,10 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.logging import Logger
 from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -31,22 +35,37 @@ log = structlog.get_logger()
 HTTP_VERSIONS = (b"1.0", b"1.1")
 KEEP_ALIVE_REQUESTS = 1_000_000
 HEAD_BYTES = 65_536
+MAX_RECV = 65_536
+INBOX_MESSAGES = 4
+LINGER_S = 2.0
+LINGER_BYTES = 1024 * 1024
+CLOSE = (b"connection", b"close")
 
 
 class LaneLogger(Logger):
     """Hypercorn's log, by our rule: what failed and where, never a message that could quote a request."""
 
     async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
-        """An exception in the application; its class alone is told."""
-        kind = sys.exc_info()[0]
-        log.error("asgi_application_failed", exception=kind.__name__ if kind else "unknown")
+        """An exception in the application; its class alone is told, and not that the client has left."""
+        failure = sys.exc_info()[1]
+        names = exception_names(BaseExceptionGroup("", [failure])) if failure is not None else []
+        if names != [ClientLeft.__name__]:
+            log.error("asgi_application_failed", exceptions=names)
 
     async def access(self, request: Any, response: Any, request_time: float) -> None:
         """No access log: the request line may hold a key (`?key=`)."""
 
 
-class RefusedVersion(Exception):
-    """The connection is to be answered 505 and closed."""
+class ClientLeft(OSError):
+    """What an application gets that sends to a client who is gone (ASGI asks for an OSError)."""
+
+
+class Refused(Exception):
+    """The request is to be answered with a bare status, and the connection closed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Http1Protocol(H11Protocol):
@@ -54,7 +73,12 @@ class Http1Protocol(H11Protocol):
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.http_version not in HTTP_VERSIONS or event.method == b"PRI":
-            raise RefusedVersion
+            raise Refused(505)
+        if event.method == b"CONNECT":
+            raise Refused(501)
+        framing = [name for name, _ in event.headers if name in (b"content-length", b"transfer-encoding")]
+        if not event.target.isascii() or len(framing) > 1:
+            raise Refused(400)
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = [(name, value) for name, value in request.headers if name not in (b"upgrade", b"http2-settings")]
@@ -64,13 +88,24 @@ class Http1Protocol(H11Protocol):
             )
         )
 
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Pass on what the application sends; at a stop the answer says that it is the connection's last."""
+        if isinstance(event, Response) and self.context.terminated.is_set():
+            event.headers = [*(item for item in event.headers if item[0].lower() != b"connection"), CLOSE]
+        await super().stream_send(event)
+
+    @property
+    def body_due(self) -> bool:
+        """Whether the client is in the middle of a request's body."""
+        return self.connection.their_state is h11.SEND_BODY
+
 
 class Http1Wrapper(ProtocolWrapper):
     """ProtocolWrapper over Http1Protocol alone."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.protocol = self._http1 = Http1Protocol(
+        self.protocol = self.http1 = Http1Protocol(
             self.app,
             self.config,
             self.context,
@@ -83,28 +118,31 @@ class Http1Wrapper(ProtocolWrapper):
         )
 
     async def handle(self, event: Event) -> None:
-        """Pass an event on; a foreign version is answered 505."""
+        """Pass an event on; what is refused is answered here."""
         try:
             await self.protocol.handle(event)
-        except RefusedVersion:
-            await self._http1._send_error_response(505)
+        except Refused as refused:
+            await self.http1._send_error_response(refused.status)
             await self.send(Closed())
 
 
 class LaneServer(TCPServer):
-    """TCPServer over our wrapper and stream; sends are shielded as Hypercorn wants, but never without a deadline."""
+    """TCPServer over our wrapper and stream: the client's end is always seen, and no send waits for ever."""
+
+    protocol: Http1Wrapper
+    stream: "LaneStream"
 
     def __init__(self, lane: "AsgiLane", stream: "LaneStream", *, tls: bool, operator: bool) -> None:
         state = {"operator": operator}
-        super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
+        super().__init__(lane.application, lane.config, lane.context, state, stream)
         self._tls = tls
-        self._send_timeout_s = lane.send_timeout_s
+        self._body_timeout_s = lane.body_timeout_s
 
     async def run(self) -> None:
         """Serve one connection to its end."""
         connected = self.stream.socket
         try:
-            async with TaskGroup() as task_group:
+            async with LaneTaskGroup(self.stream) as task_group:
                 self._task_group = task_group
                 self.protocol = Http1Wrapper(
                     self.app,
@@ -120,26 +158,121 @@ class LaneServer(TCPServer):
                 await self.protocol.initiate()
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
                 await self._read_data()
+                self.stream.close()
+                await self.idle_task.stop()
+        except OSError:
+            pass  # the client was gone before it could be asked for its address
         finally:
-            await self._close()
+            self.stream.close()
 
     async def protocol_send(self, event: Event) -> None:
-        """Send what the protocol gives, or close."""
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
-            return
-        async with self.send_lock:
+        """Send what the protocol gives, or end the connection."""
+        if isinstance(event, RawData):
             try:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + self._send_timeout_s):
+                async with self.send_lock:
                     await self.stream.send_all(event.data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 await self.protocol.handle(Closed())
+            except BaseException:
+                self.stream.close()  # part of an answer may be out: nothing can follow it
+                raise
+        elif isinstance(event, Closed):
+            async with self.send_lock:  # what another task is sending goes out first
+                self.stream.finish()
+            await self.protocol.handle(Closed())
+        else:
+            await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        """Read in one task and handle in another: handling waits for applications, and the client's end must not."""
+        send, receive = trio.open_memory_channel[bytes](1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._handle_data, receive)
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+                while data := await self._receive():
+                    await send.send(data)
+            await self.protocol.handle(Closed())
+            nursery.cancel_scope.cancel()
+
+    async def _receive(self) -> bytes:
+        limit_s = self._body_timeout_s if self.protocol.http1.body_due else float("inf")
+        with trio.fail_after(limit_s):
+            return await self.stream.receive_some(MAX_RECV)
+
+    async def _handle_data(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
+        async for data in received:
+            if not self.stream.finished:
+                await self.protocol.handle(RawData(data))
 
     async def _idle_timeout(self) -> None:
         with trio.move_on_after(self.config.keep_alive_timeout):
             await self.context.terminated.wait()
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._send_timeout_s):
-            await self._initiate_server_close()
+        self.stream.close()
+
+
+class Inbox:
+    """What a client sends to one application: parts of the body, then its end. The end needs no room.
+
+    Hypercorn's own queue waits for room even to tell an application that its request is over: one that answers
+    without reading a large body then waits for itself, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._messages: deque[Any] = deque()
+        self._over = False
+        self._changed = trio.lowlevel.ParkingLot()
+
+    async def put(self, message: Any) -> None:
+        """Hand over a message, when there is room for it; dropped when the request is over."""
+        if message["type"] == "http.disconnect":
+            self.close()
+            return
+        while len(self._messages) >= INBOX_MESSAGES and not self._over:
+            await self._changed.park()
+        if not self._over:
+            self._messages.append(message)
+            self._changed.unpark_all()
+
+    async def get(self) -> Any:
+        """The next message, in the end (again and again) the disconnect."""
+        while not self._messages and not self._over:
+            await self._changed.park()
+        if not self._messages:
+            return {"type": "http.disconnect"}
+        message = self._messages.popleft()
+        self._changed.unpark_all()
+        return message
+
+    def close(self) -> None:
+        """The request is over: nobody waits any more."""
+        self._over = True
+        self._changed.unpark_all()
+
+
+class LaneTaskGroup(TaskGroup):
+    """TaskGroup whose applications read from an Inbox, and are stopped from sending to nobody."""
+
+    def __init__(self, stream: "LaneStream") -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
+        """Run an application for one request; returns how it is told what the client sends."""
+        inbox = Inbox()
+
+        async def send_on(message: Any) -> None:
+            if message is not None and self._stream.closed:
+                raise ClientLeft
+            await send(message)
+
+        async def run() -> None:
+            try:
+                await _handle(app, config, scope, inbox.get, send_on, trio.to_thread.run_sync, trio.from_thread.run)
+            finally:
+                inbox.close()
+
+        self.spawn(run)
+        return inbox.put
 
 
 def _address(connected: socket.socket, address: object) -> tuple[str, int] | None:
@@ -154,19 +287,36 @@ class LaneStream:
     def __init__(self, stream: SocketStream, replay: bytes, send_timeout_s: float) -> None:
         self._stream = stream
         self._replay = replay
+        self._end_s = float("inf")
+        self._receiving: trio.CancelScope | None = None
+        self._lingered_bytes = 0
         stream.write_timeout_s = send_timeout_s
         self.socket = stream.socket
+        self.finished = False
+        """Whether the last answer was sent: what still comes is dropped."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is closed, by whomever."""
+        return self._stream.closed
 
     async def receive_some(self, max_bytes: int) -> bytes:
-        """The replayed bytes first, then what the client sends."""
-        if self._replay:
+        """The replayed bytes first, then what the client sends; b"" at its end, or when it had its time to end."""
+        if self._replay and not self.finished:
             data, self._replay = self._replay[:max_bytes], self._replay[max_bytes:]
             return data
-        return await self._stream.receive_some(max_bytes)
+        with trio.CancelScope(deadline=self._end_s) as self._receiving:
+            while data := await self._stream.receive_some(max_bytes):
+                if not self.finished:
+                    return data
+                self._lingered_bytes += len(data)
+                if self._lingered_bytes > LINGER_BYTES:
+                    break
+        return b""
 
     async def send_all(self, data: bytes) -> None:
         """Send, bounded; raises BrokenResourceError at once ever after a send has failed."""
-        if self._stream.closed:
+        if self._stream.closed or self.finished:
             raise trio.BrokenResourceError
         try:
             await self._stream.send_all(data)
@@ -174,19 +324,30 @@ class LaneStream:
             self._stream.close()
             raise
 
-    async def aclose(self) -> None:
+    def finish(self) -> None:
+        """The last answer is sent: read on for a while, since a reset over unread bytes would overtake it."""
+        if not self.finished and not self._stream.closed:
+            self.finished = True
+            self._stream.end_sending()
+            self._end_s = trio.current_time() + LINGER_S
+            if self._receiving is not None:
+                self._receiving.deadline = self._end_s
+
+    def close(self) -> None:
         """Close at once."""
         self._stream.close()
-        await trio.lowlevel.checkpoint()
 
 
 class AsgiLane:
     """The web application behind one server; `serve` runs one connection, contained."""
 
-    def __init__(self, application: Any, keep_alive_s: float, send_timeout_s: float) -> None:
+    def __init__(
+        self, application: Any, keep_alive_s: float, send_timeout_s: float, body_timeout_s: float = 30.0
+    ) -> None:
         self.application = ASGIWrapper(application)
         self.context = WorkerContext(None)
         self.send_timeout_s = send_timeout_s
+        self.body_timeout_s = body_timeout_s
         self.config = config = Config()
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_BYTES
