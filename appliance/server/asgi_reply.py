@@ -5,6 +5,7 @@ its purpose; over HTTP/1.1 it answers `connection: close`, so that the client's 
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -12,6 +13,7 @@ import trio
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.request.call import Call, Header
 from appliance.server.front import Front
+from appliance.server.reply import NO_BODY_STATUS
 from appliance.server.routes import find
 
 Message = MutableMapping[str, Any]
@@ -26,7 +28,10 @@ class AsgiReply:
         self._close = close
         self._head_only = head_only
         self._lock = trio.Lock()
+        self._comments: list[tuple[Sequence[Header] | None, bytes]] = []
         self.started = False
+        self.ending = False
+        """Whether the last message is on its way: the disconnect that follows it is the server's, not the client's."""
         self.ended = False
         self.busy = False
         self.commented_s = 0.0
@@ -36,52 +41,74 @@ class AsgiReply:
         """See request.call.Reply."""
         async with self._lock:
             self.started = True
-            await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
+            own = list(headers)
+            if status not in NO_BODY_STATUS:
+                own.append((b"content-length", b"%d" % len(body)))
+            await self._start(status, own)
             self.sent_bytes += len(body)
-            await self._send({"type": "http.response.body", "body": b"" if self._head_only else body})
-            self.ended = True
+            await self._body(body, more=False)
 
     async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:
         """See request.call.Reply."""
         async with self._lock:
             self.started = True
             await self._start(200, headers)
+            self.sent_bytes += len(first)
             await self._body(first, more=True)
-
-    async def _start(self, status: int, headers: Sequence[Header]) -> None:
-        own = [*headers, (b"connection", b"close")] if self._close else list(headers)
-        await self._send({"type": "http.response.start", "status": status, "headers": own})
-
-    async def _body(self, data: bytes, *, more: bool) -> None:
-        self.busy = True
-        self.sent_bytes += len(data)
-        await self._send({"type": "http.response.body", "body": b"" if self._head_only else data, "more_body": more})
-        self.busy = False
 
     async def send(self, data: bytes) -> None:
         """See request.call.Reply."""
         async with self._lock:
+            await self._flush()
+            self.sent_bytes += len(data)
             await self._body(data, more=True)
 
     async def end(self, last: bytes = b"") -> None:
         """See request.call.Reply."""
         async with self._lock:
+            await self._flush()
+            self.sent_bytes += len(last)
             await self._body(last, more=False)
-            self.ended = True
 
     def keep_alive(self, headers: Sequence[Header], comment: bytes, now_s: float) -> None:
         """See request.call.Reply."""
         self.commented_s = now_s
-        begin = not self.started
+        self._comments.append((None if self.started else headers, comment))
         self.started = True
-        self._nursery.start_soon(self._comment, headers if begin else None, comment)
+        self._nursery.start_soon(self._tell)
 
-    async def _comment(self, headers: Sequence[Header] | None, comment: bytes) -> None:
+    async def _tell(self) -> None:
+        """Send the comments, unless what comes after them was quicker and took them along."""
         async with self._lock:
+            with suppress(trio.BrokenResourceError):  # the client is gone: whoever answers it will notice
+                await self._flush()
+
+    async def _flush(self) -> None:
+        while self._comments and not self.ended:
+            headers, comment = self._comments.pop(0)
             if headers is not None:
                 await self._start(200, headers)
-            if not self.ended:
-                await self._body(comment, more=True)
+            await self._body(comment, more=True)
+
+    async def _start(self, status: int, headers: Sequence[Header]) -> None:
+        own = [*headers, (b"connection", b"close")] if self._close else list(headers)
+        await self._give({"type": "http.response.start", "status": status, "headers": own})
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        self.ending = not more
+        body = b"" if self._head_only else data
+        await self._give({"type": "http.response.body", "body": body, "more_body": more})
+        self.ended = not more
+
+    async def _give(self, message: Message) -> None:
+        if self.busy:  # an earlier send was cut short: nothing can follow it
+            raise trio.BrokenResourceError
+        self.busy = True
+        try:
+            await self._send(message)
+        except OSError:  # how ASGI says that the client is gone
+            raise trio.BrokenResourceError from None
+        self.busy = False
 
 
 class InferenceApp:
@@ -105,15 +132,17 @@ class InferenceApp:
             reply = AsgiReply(send, nursery, close=close, head_only=method == b"HEAD")
             try:
                 key = front.gateway.identify(table.get, scope["query_string"], peer)
+                endpoint, argument = find(method, path)
                 body = await self._read(receive, table)
                 if body is None:
                     nursery.cancel_scope.cancel()
                     return
+                key = front.still_valid(key, table.get, scope["query_string"], peer)
                 if front.stopping:
                     raise ApplianceFault("shutting_down")
-                endpoint, argument = find(method, path)
             except Fault as fault:
-                await front.gateway.refuse(reply, fault, request_id)
+                with suppress(trio.BrokenResourceError):  # the client is gone
+                    await front.gateway.refuse(reply, fault, request_id)
             else:
                 call = Call(
                     endpoint=endpoint,
@@ -132,7 +161,7 @@ class InferenceApp:
                     arrived_s=trio.current_time(),
                     at_unix_us=at_unix_us,
                 )
-                nursery.start_soon(self._watch, receive, call)
+                nursery.start_soon(self._watch, receive, call, reply)
                 with call.scope:
                     await front.gateway.answer(call)
             nursery.cancel_scope.cancel()
@@ -156,7 +185,8 @@ class InferenceApp:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _watch(self, receive: Callable[[], Any], call: Call) -> None:
+    async def _watch(self, receive: Callable[[], Any], call: Call, reply: AsgiReply) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        call.leave("client_gone")
+        if not reply.ending:
+            call.leave("client_gone")
