@@ -1,11 +1,11 @@
 """The fast lane: one client connection over our own HTTP/1.1, for everything an SDK calls with an inference key.
 
-The rule: two tasks per connection and none per request. The reader is alive as long as the connection: it parses what
-arrives, hands whole requests to the worker, and turns the client's end (half-closed too) into the end of the call in
-work. The worker answers in order. A connection whose next request is not ours is handed to the ASGI lane, between
-requests, with its unread bytes in front; it never comes back.
+The rule: one task per connection and none per request. It reads a request, answers it, and reads the next; what a
+client pipelines waits in the socket meanwhile. While a request is in work nobody reads, but `net/hangup.py` tells when
+the client ends its side (half-closed counts), and that ends the call. A connection whose next request is not ours is
+handed to the ASGI lane, between requests, with its unread bytes in front; it never comes back.
 
-Time limits need no scope per request: the reader looks at the clock when its deadline passes, and at nothing else.
+Time limits need no scope per request: `look` is called now and then and compares the clock.
 """
 
 from enum import Enum
@@ -18,7 +18,6 @@ from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
 from appliance.http1.request import RequestHead, RequestReader
 from appliance.net.stream import SocketStream
-from appliance.net.wake import Wakeup
 from appliance.request.call import Call
 from appliance.request.endpoint import Endpoint
 from appliance.server.front import Front
@@ -41,268 +40,216 @@ class Phase(Enum):
     BODY = "the rest of a body"
     BUSY = "the answer to a request"
     LINGER = "the client's end"
-    DONE = "nothing more"
+
+
+class Gone(Exception):
+    """The client has ended the connection; there is nobody to answer."""
 
 
 class FastConnection:
     """One client connection; `serve` returns when it is closed or to be handed over (then `replay` is not None)."""
 
+    __slots__ = (
+        "_call",
+        "_fault",
+        "_front",
+        "_head",
+        "_hung_up",
+        "_peer",
+        "_phase",
+        "_reader",
+        "_reply",
+        "_scope",
+        "_since_s",
+        "_stream",
+        "replay",
+    )
+
     def __init__(self, stream: SocketStream, peer: str | None, front: Front, limits: Limits) -> None:
         self._stream = stream
         self._peer = peer
         self._front = front
-        self._limits = limits
         self._reader = RequestReader(limits)
-        self._wakeup = Wakeup()
         self._phase = Phase.IDLE
-        self._since_s = self._head_since_s = trio.current_time()
+        self._since_s = trio.current_time()
         self._head: RequestHead | None = None
-        self._key: ApiKey | None = None
-        self._ready: tuple[RequestHead | None, bytes, Fault | None] | None = None
-        self._endpoint: Endpoint | None = None
-        self._argument = ""
         self._call: Call | None = None
         self._reply: FastReply | None = None
-        self._gone = False
-        self._overrun = False
-        self._broken = False
-        self._lingered_bytes = 0
-        self._patience = front.patience
+        self._scope: trio.CancelScope | None = None
+        self._fault: Fault | None = None
+        self._hung_up = False
         self.replay: bytes | None = None
-
-    # -- the reader ----------------------------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        receive = self._stream.receive_some
-        try:
-            while not self._gone and self.replay is None:
-                with trio.CancelScope(deadline=trio.current_time() + self._patience.shortest_s):
-                    while self.replay is None:
-                        data = await receive()
-                        if not data:
-                            self._leave()
-                            return
-                        self._take(data)
-                        if self._phase is Phase.DONE:
-                            return
-                self._check_patience()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._leave()
-
-    def _take(self, data: bytes) -> None:
-        reader = self._reader
-        if self._phase is Phase.LINGER:
-            self._lingered_bytes += len(data)
-            if self._lingered_bytes > LINGER_BYTES:
-                self._leave()
-            return
-        if self.replay is not None:
-            self.replay += data
-            return
-        if self._phase is Phase.BUSY:
-            if self._overrun:
-                return
-            if reader.unread_bytes + len(data) > self._limits.head_bytes:
-                self._overrun = True  # read on, to see the client's end, but keep nothing: this answer is the last
-                self._make_last()
-            else:
-                reader.feed(data)
-            return
-        reader.feed(data)
-        self._advance(trio.current_time())
-
-    def _advance(self, now_s: float) -> None:
-        """Parse as far as the bytes go; a whole request, or the refusal of one, wakes the worker."""
-        self._since_s = now_s
-        reader = self._reader
-        try:
-            head = self._head
-            if head is None:
-                head = reader.next_head()
-                if head is None:
-                    if reader.idle:
-                        self._phase = Phase.IDLE
-                    elif self._phase is not Phase.HEAD:
-                        self._phase = Phase.HEAD
-                        self._head_since_s = now_s
-                    return
-                self._head = head
-                if not ours(head.path):
-                    self.replay = reader.replay()
-                    self._hand_over()
-                    return
-                self._key = self._front.gateway.identify(head.get, head.query, self._peer)
-                self._endpoint, self._argument = find(head.method, head.path)
-                if head.has_body and (length := head.content_length) and length > self._limits.body_bytes:
-                    raise ProtocolRefusal(413, "body_too_large", "the announced body is over the limit")
-            body = reader.next_body() if head.has_body else b""
-            if self._phase is Phase.BODY and body is not None and self._key is not None:
-                self._key = self._front.still_valid(self._key, head.get, head.query, self._peer)
-        except ProtocolRefusal as refusal:
-            self._broken = True
-            code = REFUSALS.get(refusal.status, "bad_framing")
-            self._handle(self._head, b"", CallerFault(code, refusal.detail, status=refusal.status))
-            return
-        except Fault as fault:
-            self._handle(self._head, b"", fault)
-            return
-        if body is None:
-            if self._phase is not Phase.BODY:
-                self._phase = Phase.BODY
-                if head.expect_continue:
-                    self._stream.send_now(CONTINUE)
-            return
-        self._handle(head, body, None)
-
-    def _handle(self, head: RequestHead | None, body: bytes, fault: Fault | None) -> None:
-        self._phase = Phase.BUSY
-        self._ready = (head, body, fault)
-        self._wakeup.wake()
-
-    def _hand_over(self) -> None:
-        self._phase = Phase.DONE
-        self._wakeup.wake()
-
-    def _leave(self) -> None:
-        self._gone = True
-        if self._call is not None:
-            self._call.leave("client_gone")
-        self._wakeup.wake()
-
-    def _check_patience(self) -> None:
-        limit_s = self._patience.of_s(self._phase.name)
-        since_s = (
-            self._head_since_s if self._phase is Phase.HEAD else self._since_s
-        )  # a head's time is that of all of it
-        if trio.current_time() < since_s + limit_s:
-            return
-        if self._phase is Phase.IDLE:
-            self._leave()
-        else:
-            self._broken = True
-            self._handle(self._head, b"", CallerFault("request_timeout"))
-
-    # -- the worker ----------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:
         """Answer requests in order until the connection ends or belongs to the other lane."""
+        hangups, fd = self._front.hangups, self._stream.socket.fileno()
+        hangups.watch(fd, self._leave)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read)
-                await self._work()
-                nursery.cancel_scope.cancel()
+            await self._serve()
+        except (Gone, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # nobody is left to be answered; what was in work has been settled
         finally:
+            hangups.forget(fd)
             if self.replay is None:
                 self._stream.close()
 
-    def stop(self) -> None:
-        """The server is stopping: leave if there is no request yet, refuse half of one; an answer in work is the last."""
-        if self._phase is Phase.IDLE or self._phase is Phase.HEAD:
-            self._leave()
-        elif self._phase is Phase.BODY:
-            self._broken = True
-            self._handle(self._head, b"", ApplianceFault("shutting_down"))
-        else:
-            self._make_last()
-
-    def _make_last(self) -> None:
-        """The answer in work is the connection's last; it says so if its head has not been sent yet."""
-        if self._reply is not None:
-            self._reply.close = True
-
-    async def _work(self) -> None:
+    async def _serve(self) -> None:
         while True:
-            with trio.CancelScope() as scope:
-                await self._work_in(scope)
-                if not scope.cancel_called:
-                    return
-            call, self._call = self._call, None
-            if call is None:
-                continue  # it was left just when its answer was complete
-            if self._gone or not await self._may_go_on(unread=False):
+            with trio.CancelScope() as self._scope:
+                await self._requests(self._scope)
+            if not self._scope.cancel_called:
                 return
-            self._next()
+            self._call = None
+            if self._fault is not None:  # ended from outside while its request was being read
+                await self._refuse(self._fault, last=True)
+            if self._hung_up or not await self._may_go_on():
+                return
 
-    async def _work_in(self, scope: trio.CancelScope) -> None:
-        """Answer requests in order, all under one scope, until the connection ends or a call was left."""
+    async def _requests(self, scope: trio.CancelScope) -> None:
+        """Answer requests, all under one scope, until the connection ends, is to be handed over, or a call was left."""
+        reader, front = self._reader, self._front
         while not scope.cancel_called:
-            ready = self._ready
-            if self._gone:
-                return
-            if ready is None:
-                if self.replay is not None:
-                    return
-                if self._front.stopping and self._phase in (Phase.IDLE, Phase.HEAD):
-                    return
-                await self._wakeup.wait()
-                continue
-            self._ready = None
-            head, body, fault = ready
+            self._head = None
             try:
-                keep = await self._answer(head, body, fault, scope)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                head = await self._read_head()
+                if not ours(head.path):
+                    self.replay = reader.replay()
+                    return
+                key = front.gateway.identify(head.get, head.query, self._peer)
+                endpoint, argument = find(head.method, head.path)
+                body = b""
+                if head.has_body:
+                    found = reader.next_body()
+                    if found is None:
+                        found = await self._read_body(head)
+                        key = front.still_valid(key, head.get, head.query, self._peer)
+                    body = found
+                if front.stopping:
+                    raise ApplianceFault("shutting_down")
+            except ProtocolRefusal as refusal:
+                code = REFUSALS.get(refusal.status, "bad_framing")
+                await self._refuse(CallerFault(code, refusal.detail, status=refusal.status), last=True)
+            except Fault as fault:
+                await self._refuse(fault, last=reader.body_due)
+            else:
+                await self._answer(head, body, key, endpoint, argument, scope)
+            if not await self._may_go_on():
                 return
-            if not keep or self._gone:
-                return
-            self._next()
 
-    def _next(self) -> None:
-        """Turn to the next request; it may have been pipelined already."""
-        self._head = None
-        self._phase = Phase.IDLE
-        self._since_s = now_s = trio.current_time()
-        if self._reader.unread_bytes:
-            self._advance(now_s)
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def _read_head(self) -> RequestHead:
+        reader = self._reader
+        while True:
+            head = reader.next_head()
+            if head is not None:
+                self._head = head
+                self._since_s = trio.current_time()
+                return head
+            if reader.idle:
+                self._phase = Phase.IDLE
+            elif self._phase is not Phase.HEAD:  # the time of a head is that of all of it
+                self._phase = Phase.HEAD
+                self._since_s = trio.current_time()
+            if self._front.stopping:
+                raise Gone
+            await self._receive()
+
+    async def _read_body(self, head: RequestHead) -> bytes:
+        reader = self._reader
+        self._phase = Phase.BODY
+        if head.expect_continue:
+            self._stream.send_now(CONTINUE)
+        while (body := reader.next_body()) is None:
+            await self._receive()
+            self._since_s = trio.current_time()
+        return body
+
+    async def _receive(self) -> None:
+        data = await self._stream.receive_some()
+        if not data:
+            raise Gone
+        self._reader.feed(data)
+
+    # -- answering -----------------------------------------------------------------------------------------------------
 
     async def _answer(
-        self, head: RequestHead | None, body: bytes, fault: Fault | None, scope: trio.CancelScope
-    ) -> bool:
-        """Answer one request; whether the connection may carry another."""
+        self, head: RequestHead, body: bytes, key: ApiKey, endpoint: Endpoint, argument: str, scope: trio.CancelScope
+    ) -> None:
         front = self._front
-        unread = self._broken or (fault is not None and self._reader.body_due)
-        self._reply = reply = FastReply(self._stream, head, front.date, unread or self._overrun or front.stopping)
+        self._phase = Phase.BUSY
+        self._reply = reply = FastReply(self._stream, head, front.date, front.stopping)
         at_unix_us = front.unix_us()
-        request_id = front.request_id(at_unix_us)
-        if fault is None and front.stopping:
-            fault = ApplianceFault("shutting_down")
-        endpoint = self._endpoint
-        if fault is not None or endpoint is None or head is None or self._key is None:
-            await front.gateway.refuse(reply, fault or ApplianceFault("internal_error"), request_id)
-        else:
-            self._call = call = Call(
-                endpoint=endpoint,
-                argument=self._argument,
-                method=head.method,
-                path=head.path,
-                query=head.query,
-                headers=head.headers,
-                get=head.get,
-                body=body,
-                key=self._key,
-                peer=self._peer,
-                reply=reply,
-                scope=scope,
-                request_id=request_id,
-                arrived_s=self._since_s,
-                at_unix_us=at_unix_us,
-            )
-            await front.gateway.answer(call)
-            self._call = None
-        return await self._may_go_on(unread=unread)
+        self._call = call = Call(
+            endpoint=endpoint,
+            argument=argument,
+            method=head.method,
+            path=head.path,
+            query=head.query,
+            headers=head.headers,
+            get=head.get,
+            body=body,
+            key=key,
+            peer=self._peer,
+            reply=reply,
+            scope=scope,
+            request_id=front.request_id(at_unix_us),
+            arrived_s=self._since_s,
+            at_unix_us=at_unix_us,
+        )
+        if self._hung_up:
+            call.leave("client_gone")
+        await front.gateway.answer(call)
+        self._call = None
 
-    async def _may_go_on(self, *, unread: bool) -> bool:
-        """Whether another request may follow the answer given; if not, wait until the client has had time to see it."""
+    async def _refuse(self, fault: Fault, *, last: bool) -> None:
+        self._phase, self._fault = Phase.BUSY, None
+        self._reply = reply = FastReply(self._stream, self._head, self._front.date, last or self._front.stopping)
+        await self._front.gateway.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
+
+    async def _may_go_on(self) -> bool:
+        """Whether another request may follow; if not, wait until the client has had time to see its answer."""
         reply = self._reply
-        if reply is not None and reply.ended and not reply.close and not self._overrun:
-            return not self._front.stopping
-        if unread or self._overrun or self._reader.unread_bytes:
-            await self._linger()
-        return False
-
-    async def _linger(self) -> None:
-        """Close so that the client sees the answer: a reset would overtake it while request bytes are unread."""
-        if not self._gone:
+        if reply is not None and reply.ended and not reply.close and not self._front.stopping:
+            self._phase = Phase.IDLE
+            self._since_s = trio.current_time()
+            return True
+        if not self._hung_up:  # a reset would overtake the answer if request bytes were unread when we close
             self._phase = Phase.LINGER
             self._stream.end_sending()
+            read_bytes = 0
             with trio.move_on_after(LINGER_S):
-                await self._wakeup.wait()
+                while read_bytes < LINGER_BYTES and (data := await self._stream.receive_some()):
+                    read_bytes += len(data)
+        return False
+
+    # -- from outside --------------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """The client has hung up."""
+        self._hung_up = True
+        if self._call is not None:
+            self._call.leave("client_gone")
+
+    def look(self, now_s: float) -> None:
+        """End a connection whose client takes too long to send."""
+        if now_s < self._since_s + self._front.patience.of_s(self._phase.name):
+            return
+        if self._phase is Phase.IDLE:
+            self._stream.close()
+        else:
+            self._interrupt(CallerFault("request_timeout"))
+
+    def stop(self) -> None:
+        """The server is stopping: leave if no request has come, refuse half of one; an answer in work is the last."""
+        if self._phase in (Phase.IDLE, Phase.HEAD):
+            self._stream.close()
+        elif self._phase is Phase.BODY:
+            self._interrupt(ApplianceFault("shutting_down"))
+        elif self._reply is not None:
+            self._reply.close = True
+
+    def _interrupt(self, fault: Fault) -> None:
+        if self._fault is None and self._scope is not None:
+            self._fault = fault
+            self._scope.cancel()

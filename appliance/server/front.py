@@ -6,10 +6,12 @@ from email.utils import formatdate
 from typing import Protocol
 
 import msgspec
+import trio
 
 from appliance.domain.identity import ApiKey
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
+from appliance.net.hangup import HangUps
 from appliance.request.admit import HeaderGetter
 from appliance.request.answer import Gateway
 from appliance.settings import Settings
@@ -35,8 +37,12 @@ class Patience(msgspec.Struct, frozen=True):
         return {"IDLE": self.idle_s, "HEAD": self.head_s, "BODY": self.body_s}.get(phase, float("inf"))
 
 
-class Stoppable(Protocol):
-    """A connection that can be told that the server is stopping."""
+class Watched(Protocol):
+    """A connection of the fast lane, as it is watched from outside."""
+
+    def look(self, now_s: float) -> None:
+        """End it if its client takes too long to send."""
+        ...
 
     def stop(self) -> None:
         """Close if idle; else make the answer in work the last."""
@@ -52,7 +58,8 @@ class Front:
         self.patience = Patience(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s)
         self.write_timeout_s = settings.write_timeout_s
         self.stopping = False
-        self.fast: set[Stoppable] = set()
+        self.fast: set[Watched] = set()
+        self.hangups = HangUps()
         self._date = (0, b"")
         self._random = b""
         self._next_random = 0
@@ -82,6 +89,14 @@ class Front:
         if self.gateway.directory.key(key.public_id) is key:
             return key
         return self.gateway.identify(get, query, peer)
+
+    async def watch(self) -> None:
+        """Look at every connection now and then, until cancelled; so no limit is passed by more than a half."""
+        while True:
+            await trio.sleep(self.patience.shortest_s)
+            now_s = trio.current_time()
+            for connection in list(self.fast):
+                connection.look(now_s)
 
     def stop(self) -> None:
         """Tell every connection that its answer in work is its last."""

@@ -104,9 +104,13 @@ class Listeners:
         """Hold the nursery of the connections: a stop gives them a deadline instead of cancelling them at once."""
         # shape: allow shield because the stop, in `serve`, gives the nursery inside its deadline
         with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as connections:
-                task_status.started(connections)
-                await stopping.wait()
+            async with trio.open_nursery() as watching:
+                watching.start_soon(self._front.hangups.run)
+                watching.start_soon(self._front.watch)
+                async with trio.open_nursery() as connections:
+                    task_status.started(connections)
+                    await stopping.wait()
+                watching.cancel_scope.cancel()
 
     async def _accept(self, listener: socket.socket, connections: trio.Nursery) -> None:
         listener.setblocking(False)
@@ -149,6 +153,7 @@ class Listeners:
                 await self._lane.serve(stream, operator=True)
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             fast = FastConnection(stream, peer, self._front, self._front.limits)
             self._front.fast.add(fast)
             try:
