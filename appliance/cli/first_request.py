@@ -105,7 +105,7 @@ async def _send(
                     text.append(piece)
                     if not as_json:
                         click.echo(piece, nl=False)
-    detail = await record(client, request_id)
+    detail = await record(client, request_id) if answer.status_code != 401 else None
     if as_json:
         say_json({"text": "".join(text), "error": failed or None, **(detail or {})})
     else:
@@ -117,6 +117,8 @@ def _show(detail: dict[str, Any] | None, failed: str, request_id: str) -> None:
     click.echo("")
     if failed:
         remark(f"It failed: {failed}")
+    if detail is None and failed:
+        return
     if detail is None:
         remark(f"The record of {request_id} is not there yet: startline usage --request {request_id}")
         return

@@ -31,7 +31,7 @@ class Refused(click.ClickException):
 
 
 def perform(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Run an async function to its end; what it raises comes out as it was, not in groups of nurseries."""
+    """Run an async function to its end; what it raises comes out as it was, out of the groups of nurseries."""
     import trio
 
     try:
@@ -39,10 +39,11 @@ def perform(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
     except BaseExceptionGroup as group:
         leaf: BaseException = group
         while isinstance(leaf, BaseExceptionGroup):
-            leaf = next((one for one in leaf.exceptions if isinstance(one, click.ClickException)), leaf.exceptions[0])
-        if isinstance(leaf, click.ClickException | click.Abort | KeyboardInterrupt | SystemExit):
-            raise leaf from None
-        raise
+            told = [one for one in leaf.exceptions if isinstance(one, click.ClickException)]
+            if not told and len(leaf.exceptions) > 1:
+                raise
+            leaf = (told or leaf.exceptions)[0]
+        raise leaf from None
 
 
 @asynccontextmanager

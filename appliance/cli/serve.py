@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,46 +64,57 @@ def serve(place: Place, listen: str | None, port: int | None, log_level: str | N
 
 async def _serve(place: Place, settings: "Settings") -> None:
     import structlog
-    import trio
 
-    from appliance.app import open_appliance
-    from appliance.app import serve as serve_on
-    from appliance.cli.first_start import first_keys, hand_over
-    from appliance.server.listen import open_tcp, open_unix
+    from appliance.server.listen import open_tcp
     from appliance.store.faults import StoreFault
 
-    log = structlog.get_logger()
     try:
         sockets = open_tcp(settings.listen)
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or str(fault)
         raise click.ClickException(f"cannot listen on {settings.listen}: {reason}") from None
     try:
-        async with open_appliance(settings, place.folder) as appliance:
-            keys = await first_keys(appliance.store, time.time_ns() // 1_000_000_000)
-            hand_over(appliance.store, keys, lambda path: log.info("first_keys_written", path=path))
-            await _offer_import(appliance)
-            operator_socket = place.socket()
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(serve_on, appliance, [*sockets, open_unix(operator_socket)])
-                    addresses = [_shown(listener) for listener in sockets]
-                    log.info("serving", addresses=addresses, data_folder=str(place.folder), pid=os.getpid())
-                    if sys.stdout.isatty():
-                        click.echo(
-                            f"Serving on http://{addresses[0]} (base URL http://{addresses[0]}/v1). Ctrl-C stops."
-                        )
-                    notify("READY=1")
-                    received = await anext(aiter(signals))
-                    for number in (signal.SIGTERM, signal.SIGINT):
-                        signal.signal(number, signal.SIG_DFL)  # the next one ends the process at once
-                    log.info("stopping", signal=signal.Signals(received).name, live=len(appliance.gateway.live))
-                    notify("STOPPING=1")
-                    nursery.cancel_scope.cancel()
-            operator_socket.unlink(missing_ok=True)
+        with ExitStack() as closing:
+            for listener in sockets:
+                closing.enter_context(listener)
+            await _serve_on(place, settings, sockets)
     except StoreFault as fault:
         raise click.ClickException(str(fault)) from None
-    log.info("stopped")
+    except OSError as fault:  # of opening: what happens later comes in a group, and is logged
+        raise click.ClickException(f"{fault.filename or place.folder}: {fault.strerror}") from None
+    structlog.get_logger().info("stopped")
+
+
+async def _serve_on(place: Place, settings: "Settings", sockets: list[socket.socket]) -> None:
+    import structlog
+    import trio
+
+    from appliance.app import open_appliance
+    from appliance.app import serve as serve_on
+    from appliance.cli.first_start import first_keys, hand_over
+    from appliance.server.listen import open_unix
+
+    log = structlog.get_logger()
+    async with open_appliance(settings, place.folder) as appliance:
+        keys = await first_keys(appliance.store, time.time_ns() // 1_000_000_000)
+        hand_over(appliance.store, keys, lambda path: log.info("first_keys_written", path=path))
+        await _offer_import(appliance)
+        operator_socket = place.socket()
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(serve_on, appliance, [*sockets, open_unix(operator_socket)])
+                addresses = [_shown(listener) for listener in sockets]
+                log.info("serving", addresses=addresses, data_folder=str(place.folder), pid=os.getpid())
+                if sys.stdout.isatty():
+                    click.echo(f"Serving. The base URL for SDKs is http://{addresses[0]}/v1. Ctrl-C stops.")
+                notify("READY=1")
+                received = await anext(aiter(signals))
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)  # the next one ends the process at once
+                log.info("stopping", signal=signal.Signals(received).name, live=len(appliance.gateway.live))
+                notify("STOPPING=1")
+                nursery.cancel_scope.cancel()
+        operator_socket.unlink(missing_ok=True)
 
 
 def _shown(listener: socket.socket) -> str:
