@@ -37,13 +37,20 @@ def perform(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
     try:
         return trio.run(function, *arguments)
     except BaseExceptionGroup as group:
-        leaf: BaseException = group
-        while isinstance(leaf, BaseExceptionGroup):
-            told = [one for one in leaf.exceptions if isinstance(one, click.ClickException)]
-            if not told and len(leaf.exceptions) > 1:
-                raise
-            leaf = (told or leaf.exceptions)[0]
-        raise leaf from None
+        leaf = _leaf(group)
+        if leaf is not None:
+            raise leaf from None
+        raise
+
+
+def _leaf(group: BaseException) -> BaseException | None:
+    """The one exception in a group (of those for the user, if there are any); None if there are several."""
+    while isinstance(group, BaseExceptionGroup):
+        told = [one for one in group.exceptions if isinstance(one, click.ClickException)] or group.exceptions
+        if len(told) > 1 and told is group.exceptions:
+            return None
+        group = told[0]
+    return group
 
 
 @asynccontextmanager
