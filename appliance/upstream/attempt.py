@@ -270,7 +270,7 @@ class Attempt:
         fault.__traceback__ = fault.__cause__ = fault.__context__ = None
         if self.end == "cancelled":
             return  # closing the socket made it fail
-        if fault.provider is None:
+        if not fault.provider:
             fault.provider = self.target.provider.name
         self.fault = fault
         self.end = "failed"

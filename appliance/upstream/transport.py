@@ -5,7 +5,9 @@ as readable) and must not have idled longer than `pool_idle_s`. Cancelling a cal
 provider sees at once, and the reason why HTTP/2 is not spoken here.
 """
 
+import os
 import select
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -161,16 +163,16 @@ class Pool:
 
 
 def _plain(reason: BaseException) -> str:
-    """A system error in its own fixed words (never the peer's)."""
-    if isinstance(reason, OSError) and reason.strerror:
-        return str(reason.strerror)
-    nested = reason.__cause__
+    """A system error in its own fixed words (never the peer's, nor an address)."""
+    nested: BaseException | None = reason
     while nested is not None:
         if isinstance(nested, BaseExceptionGroup):
             nested = nested.exceptions[0]
             continue
-        if isinstance(nested, OSError) and nested.strerror:
-            return str(nested.strerror)
+        if isinstance(nested, socket.gaierror):
+            return nested.strerror or "the name was not found"
+        if isinstance(nested, OSError) and nested.errno:
+            return os.strerror(nested.errno)
         nested = nested.__cause__
     return "the connection failed"
 

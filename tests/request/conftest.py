@@ -1,24 +1,14 @@
 """Fixtures of the tests of a request's life: a stage on virtual time, and no descriptor left open."""
 
-import gc
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from tests.open_files import nothing_left_open as nothing_left_open
 from tests.request.stage import Stage
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_open() -> Iterator[None]:
-    """Count the process's descriptors before and after."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    yield
-    gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.fixture
