@@ -1,7 +1,11 @@
 """The server as a process: first start, both ways of reaching it, stops, and what it says when it cannot start."""
 
+import os
+import pty
+import re
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -9,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.cli.live import Running, running
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import COMMAND, Terminal
 from tests.rig import request
 
 pytestmark = pytest.mark.sockets
@@ -43,6 +47,37 @@ def test_from_the_first_start_to_the_stop(terminal: Terminal, tmp_path: Path) ->
     assert not any(key in told for key in keys.values())
     assert not (terminal.folder / "startline.sock").exists()
     assert len(terminal.json("key", "list")) == 2, "the folder is free again, and has what was made"
+
+
+def test_a_terminal_sees_the_first_keys_and_is_asked_about_keys_in_the_environment(terminal: Terminal) -> None:
+    ours, theirs = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STARTLINE_")}
+    variables = {"STARTLINE_DATA_FOLDER": str(terminal.folder), "OPENAI_API_KEY": "sk-CANARY-of-the-environment"}
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0"], stdin=theirs, stdout=theirs, stderr=theirs, env=clean | variables
+    )
+    os.close(theirs)
+    try:
+        told = _until(ours, b"? [y/N]: ")
+        assert re.search(r"inference   sk-sl-\w{12}-\w{49}\r\n  management  mk-sl-\w{12}-\w{49}\r\n", told)
+        os.write(ours, b"n\n")
+        told += _until(ours, b"Ctrl-C stops.")
+        os.write(ours, b"\x03")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait(30)
+        os.close(ours)
+    assert "CANARY" not in told
+    assert not (terminal.folder / "first-keys.txt").exists()
+    assert terminal.json("provider", "list") == []
+
+
+def _until(descriptor: int, mark: bytes) -> str:
+    text = b""
+    while mark not in text:
+        text += os.read(descriptor, 4096)
+    return text.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
