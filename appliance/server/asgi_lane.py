@@ -137,6 +137,7 @@ class LaneServer(TCPServer):
         super().__init__(lane.application, lane.config, lane.context, state, stream)
         self._tls = tls
         self._body_timeout_s = lane.body_timeout_s
+        self._handling = False
 
     async def run(self) -> None:
         """Serve one connection to its end."""
@@ -195,14 +196,19 @@ class LaneServer(TCPServer):
             nursery.cancel_scope.cancel()
 
     async def _receive(self) -> bytes:
-        limit_s = self._body_timeout_s if self.protocol.http1.body_due else float("inf")
-        with trio.fail_after(limit_s):
-            return await self.stream.receive_some(MAX_RECV)
+        """What the client sends next. Raises trio.TooSlowError if it pauses too long within a body."""
+        while True:
+            with trio.move_on_after(self._body_timeout_s):
+                return await self.stream.receive_some(MAX_RECV)
+            if self.protocol.http1.body_due and not self._handling:
+                raise trio.TooSlowError
 
     async def _handle_data(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
         async for data in received:
             if not self.stream.finished:
+                self._handling = True
                 await self.protocol.handle(RawData(data))
+                self._handling = False
 
     async def _idle_timeout(self) -> None:
         with trio.move_on_after(self.config.keep_alive_timeout):

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
+from appliance.http1.write import safe_value
 from appliance.request.call import Call, Header
 from appliance.server.front import Front
 from appliance.server.reply import NO_BODY_STATUS
@@ -91,7 +92,9 @@ class AsgiReply:
             await self._body(comment, more=True)
 
     async def _start(self, status: int, headers: Sequence[Header]) -> None:
-        own = [*headers, (b"connection", b"close")] if self._close else list(headers)
+        own = [(name, safe_value(value)) for name, value in headers]
+        if self._close:
+            own.append((b"connection", b"close"))
         await self._give({"type": "http.response.start", "status": status, "headers": own})
 
     async def _body(self, data: bytes, *, more: bool) -> None:

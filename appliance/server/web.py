@@ -37,6 +37,7 @@ def build(front: Front, admin: Sequence[BaseRoute] = ()) -> Starlette:
             Route("/healthz", healthz),
             Route("/docs/errors", errors_page),
             *admin,
+            *(Route(prefix.decode(), inference) for prefix in OWNED),  # else Starlette would redirect them to prefix/
             *(Mount(prefix.decode(), inference) for prefix in OWNED),
         ],
         exception_handlers={404: _unrouted, 405: _unrouted},

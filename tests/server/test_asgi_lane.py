@@ -208,6 +208,18 @@ async def test_a_silent_client_is_given_up(rig: Rig) -> None:
             assert await client.ended() == b""
 
 
+async def test_a_client_that_pauses_within_a_body_is_given_up_and_one_that_only_listens_is_not() -> None:
+    async with running(body_timeout_s=0.2) as rig:
+        paused, listening = [await rig.connect() for _ in range(2)]
+        for client in (paused, listening):
+            await client.send(request("GET", "/healthz"))
+            assert (await client.answer()).status == 200
+        await paused.send(request(key=rig.token, body=chat())[:-5])
+        assert await paused.ended() == b""
+        await listening.send(request(key=rig.token, body=chat(sim="start=0.7")))
+        assert (await listening.answer()).status == 200
+
+
 async def test_a_fault_of_the_application_is_logged_without_its_message(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,245 @@
+"""The two lanes agree: every case through both, ids and clock fixed, and status, headers and body are the same bytes.
+
+The clock is virtual and moves only when a case says so, so that times measured and told in headers are the same too.
+Not compared: `date`, `connection` and framing, which are the lanes' own.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from appliance.simulator.world import Model, World
+from tests.rig import CHAT, MODEL, QUICK, Answer, Client, Rig, chat, request, running
+
+LANES_OWN = frozenset({"date", "connection", "transfer-encoding", "content-length"})
+NEVER = "start=10000"
+STEP_S = 2.0
+PACED = msgspec.structs.replace(QUICK, tokens_per_s=10)
+"""The first token comes at once, so that what an answer's head says does not depend on how its bytes were cut."""
+RESPONSES = "/v1/responses"
+EMBEDDINGS = "/v1/embeddings"
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One request, and the moments at which the clock jumps: after so many requests reached the provider, by seconds."""
+
+    path: str = CHAT
+    body: dict[str, Any] | bytes | None = None
+    method: str = "POST"
+    headers: tuple[tuple[str, str], ...] = ()
+    key: str = "good"
+    jumps: tuple[tuple[int, float], ...] = ()
+    status: int = 200
+    reason: str | None = None
+
+
+def responses(text: str = "hi", *, sim: str = "", **more: Any) -> dict[str, Any]:
+    return {"model": f"{MODEL}@sim:{sim}" if sim else MODEL, "input": text, **more}
+
+
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}}
+RESPONSES_TOOL = {"type": "function", **TOOL["function"]}  # type: ignore[dict-item]
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"properties": {"b": {"type": "integer"}}}}}
+
+FLEX_LATE = ((2, 3.0),)  # both run; then three seconds pass, after which flex starts
+RACES: dict[str, tuple[str, tuple[tuple[int, float], ...], str]] = {
+    "flex wins": ("flex.start=2", ((1, 2.0),), "flex_won"),
+    "flex wins late": ("flex.start=8,default.start=9", ((1, 5.0), *FLEX_LATE), "flex_won_late"),
+    "default wins at the deadline": (f"flex.{NEVER},default.start=1", ((1, 5.0), (2, 1.0)), "flex_deadline"),
+    "flex refuses": ("flex.refuse", (), "flex_capacity"),
+    "flex fails": ("flex.refuse=server_error", (), "flex_upstream_error"),
+    "flex fails inside 200": ("flex.error=0,flex.early=true", (), "flex_capacity"),
+    "flex is cut off": ("flex.cut=0", (), ""),
+    "flex sends only its role": (f"flex.{NEVER},flex.early=true", ((1, 5.0),), "flex_deadline"),
+}
+FAULTS = {
+    "over quota": ("refuse=insufficient_quota", 429),
+    "rate limited": ("refuse=rate_limit_exceeded", 429),
+    "a page instead of JSON": ("refuse=bad_gateway", 502),
+    "its server fails": ("refuse=server_error", 500),
+    "the caller's mistake": ("refuse=invalid_request", 400),
+    "an unknown model there": ("refuse=model_not_found", 404),
+    "our key is refused": ("refuse=invalid_api_key", 0),
+    "cut in the middle": ("cut=2", 0),
+    "reset in the middle": ("reset=2", 0),
+    "an error inside 200": ("error=2", 0),
+    "declined": ("decline=1", 200),
+    "downgraded": ("downgrade=1", 200),
+    "no usage": ("omit_usage=true", 200),
+    "cached and reasoning": ("cached_share=0.5,reasoning_tokens=5", 200),
+}
+
+
+def _cases() -> dict[str, Case]:
+    cases: dict[str, Case] = {}
+    for stream in (False, True):
+        how = ", streamed" if stream else ""
+        more: dict[str, Any] = {"stream": True} if stream else {}
+        for dialect, path, body in (("chat", CHAT, chat), ("responses", RESPONSES, responses)):
+            named = f"{dialect}{how}"
+            cases[named] = Case(path, body(**more))
+            cases[f"{named}, under /api"] = Case("/api" + path, body(**more))
+            tools = [TOOL if dialect == "chat" else RESPONSES_TOOL]
+            cases[f"{named}, tools"] = Case(path, body(sim="tool_calls=2", tools=tools, **more))
+            cases[f"{named}, raced tools"] = Case(path, body(sim="tool_calls=2", tools=tools, start_within="30s", **more))
+            for tier in ("flex", "default", "priority", "auto", "scale"):
+                cases[f"{named}, tier {tier}"] = Case(path, body(service_tier=tier, **more), status=-1)
+            for name, (sim, jumps, reason) in RACES.items():
+                raced = body(sim=sim, start_within="10s", **more)
+                cases[f"{named}, race: {name}"] = Case(path, raced, jumps=jumps, status=-1, reason=reason or None)
+            for name, (sim, status) in FAULTS.items():
+                cases[f"{named}, provider: {name}"] = Case(path, body(sim=sim, **more), status=status or -1)
+            both = "flex.refuse,default.refuse=overloaded"
+            cases[f"{named}, all rungs fail"] = Case(path, body(sim=both, start_within="9s", **more), status=-1)
+        cases[f"chat{how}, usage asked for"] = Case(CHAT, chat(stream_options={"include_usage": True}, stream=True))
+        cases[f"chat{how}, structured"] = Case(CHAT, chat(response_format=SCHEMA, **more))
+        cases[f"chat{how}, n=2"] = Case(CHAT, chat(n=2, start_within="30s", **more))
+    cases |= {
+        "a slow stream gets comments": Case(CHAT, chat(sim="start=45", stream=True), jumps=((1, 25.0), (1, 20.0))),
+        "a comment, then a fault": Case(
+            CHAT, chat(sim="refuse=server_error,refusal_after_s=30", stream=True), jumps=((1, 25.0), (1, 5.0))
+        ),
+        "too slow to start": Case(CHAT, chat(sim=NEVER), jumps=((1, 901.0),), status=504),
+        "embeddings": Case(EMBEDDINGS, {"model": "text-embedding-3-small", "input": ["a", "b"]}),
+        "embeddings refused": Case(EMBEDDINGS, {"model": "m@sim:refuse=rate_limit_exceeded", "input": "a"}, status=429),
+        "models": Case("/v1/models", method="GET"),
+        "models, head": Case("/v1/models", method="HEAD"),
+        "one model": Case("/v1/models/gpt-5.4", method="GET", status=-1),
+        "one model of a provider": Case("/api/v1/models/sim/gpt-5.4%20x", method="GET", status=-1),
+        "no such provider": Case(CHAT, chat(model="nobody/nothing"), status=-1),
+        "no such route": Case("/v1/nothing", {"a": 1}, status=404),
+        "no such route, bare prefix": Case("/v1", method="GET", status=404),
+        "no such route, another dialect": Case("/anthropic/v1/messages", {"a": 1}, status=404),
+        "no such route, slash": Case("/v1/models/", method="GET", status=-1),
+        "no such route, query": Case("/v1beta?x=%20y", method="GET", status=404),
+        "wrong method": Case(CHAT, method="GET", status=405),
+        "wrong method, models": Case("/v1/models", b"", method="DELETE", status=405),
+        "wrong method, head": Case(CHAT, method="HEAD", status=405),
+        "no key": Case(CHAT, chat(), key="", status=401),
+        "no key, head": Case("/v1/models", method="HEAD", key="", status=401),
+        "a bad key": Case(CHAT, chat(), key="sk-sl-nonsense", status=401),
+        "a management key": Case(CHAT, chat(), key="management", status=401),
+        "not JSON": Case(CHAT, b"{", status=400),
+        "no object": Case(CHAT, b"[]", status=400),
+        "empty": Case(CHAT, b"", status=400),
+        "no model": Case(CHAT, {"messages": []}, status=400),
+        "odd case": Case(CHAT, {**chat(), "Model": "x"}, status=400),
+        "both tiers": Case(CHAT, chat(start_within="9s", service_tier="flex"), status=400),
+        "bad window": Case(CHAT, chat(start_within="soon"), status=400),
+        "window too long": Case(CHAT, chat(start_within="16m"), status=400),
+        "window in the header": Case(CHAT, chat(), headers=(("x-start-within", "20s"),), reason="flex_won"),
+        "bad compression": Case(CHAT, b"junk", headers=(("content-encoding", "gzip"),), status=400),
+        "unknown compression": Case(CHAT, b"junk", headers=(("content-encoding", "lzw"),), status=415),
+        "hostile model": Case(CHAT, chat(model="a\r\nset-cookie: x=1\u2028é@sim:"), status=-1),
+        "client's own headers": Case(
+            CHAT,
+            chat(),
+            headers=(("x-stainless-lang", "python"), ("cookie", "a=b"), ("x-forwarded-for", "1.2.3.4"), ("x-a", " b ")),
+        ),
+    }
+    return cases
+
+
+CASES = _cases()
+
+
+def fixed(rig: Rig) -> None:
+    """The same ids and times of day for every request, and the same draws at the provider."""
+    front = rig.appliance.front
+    front.unix_us = lambda: 1_800_000_000_000_000  # type: ignore[method-assign]
+    front.request_id = lambda *_: "req_" + "0" * 26  # type: ignore[method-assign]
+    rig.simulator._answering._counts.clear()
+    rig.journal.clear()
+    rig.journal._count = 0
+
+
+async def drive(rig: Rig, client: Client, case: Case, clock: trio.testing.MockClock) -> Answer:
+    """Send the case's request on this connection, and move the clock as it says and then on until the answer is there."""
+    key = {"good": rig.token, "management": rig.management_token}.get(case.key, case.key)
+    await client.send(request(case.method, case.path, key=key, body=case.body, headers=list(case.headers)))
+    answers: list[Answer] = []
+
+    async def listen() -> None:
+        answers.append(await client.answer(case.method))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        for count, jump_s in case.jumps:
+            await rig.journal.wait(lambda journal, count=count: len(journal) >= count)  # type: ignore[misc]
+            await _settle()
+            clock.jump(jump_s)
+        await _settle()
+        while not answers:
+            clock.jump(STEP_S)
+            await _settle()
+    return answers[0]
+
+
+async def _settle() -> None:
+    """Let everything that can go on without time go on: bytes over loopback need a few passes of the loop."""
+    for _ in range(3):
+        await trio.testing.wait_all_tasks_blocked(0.002)
+
+
+Reach = Callable[[Rig], Awaitable[Client]]
+
+
+async def fast(rig: Rig) -> Client:
+    return await rig.connect()
+
+
+async def reference(rig: Rig) -> Client:
+    """A connection that has moved to the ASGI lane."""
+    client = await rig.connect()
+    await client.send(request("GET", "/healthz"))
+    assert (await client.answer()).status == 200
+    return client
+
+
+def compared(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes, bool]:
+    headers = [header for header in answer.headers if header[0] not in LANES_OWN]
+    return answer.status, headers, answer.body, answer.complete
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_both_lanes_give_the_same_bytes(name: str, mock_clock: trio.testing.MockClock) -> None:
+    case = CASES[name]
+    answers = []
+    seen = []
+    world = World(models={"*": Model(tiers=dict.fromkeys(("flex", "default", "priority"), PACED), dimensions=4)})
+    async with running(world, limit_s=100_000, keep_alive_s=100_000) as rig:
+        for reach in (fast, reference):
+            client = await reach(rig)
+            fixed(rig)
+            answer = await drive(rig, client, case, mock_clock)
+            answers.append(answer)
+            await rig.until(lambda: not rig.appliance.gateway.live)
+            await rig.journal.idle()
+            seen.append([_told(entry) for entry in rig.journal])
+            await client.close()
+            await _settle()
+        ours, theirs = answers
+        for mine, reference_ in zip(compared(ours), compared(theirs), strict=True):
+            assert mine == reference_
+        assert ours.header("content-length") == theirs.header("content-length")
+        assert theirs.header("connection") == "close"
+        assert case.status in (-1, ours.status), ours.body[:500]
+        if case.reason is not None:
+            assert (ours.header("x-startline-reason") or "") == case.reason, ours.header("x-startline-race")
+        assert seen[0] == seen[1], "the provider was asked the same"
+        one, other = [_recorded(settled) for settled in rig.settled] or [None, None]
+        assert one == other, "the records say the same"
+
+
+def _told(entry: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(entry)
+    kept = ("path", "model", "tier_asked", "tier_served", "streamed", "headers", "body_bytes", "status", "outcome")
+    return {name: facts[name] for name in kept}
+
+
+def _recorded(settled: Any) -> Any:
+    return msgspec.to_builtins(settled)
