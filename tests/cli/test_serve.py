@@ -62,7 +62,7 @@ def test_a_terminal_sees_the_first_keys_and_is_asked_about_keys_in_the_environme
         assert re.search(r"inference   sk-sl-\w{12}-\w{49}\r\n  management  mk-sl-\w{12}-\w{49}\r\n", told)
         os.write(ours, b"n\n")
         told += _until(ours, b"Ctrl-C stops.")
-        os.write(ours, b"\x03")
+        process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     finally:
         process.kill()
