@@ -9,6 +9,7 @@ peer's FIN, also with unread bytes before it, or a reset), and one task waits on
 import select
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 from trio.lowlevel import wait_readable
@@ -72,14 +73,16 @@ class HangUps:
         self._watched: dict[int, HungUp] = {}
 
     def watch(self, fd: int, hung_up: HungUp) -> None:
-        """Call `hung_up` once when the peer of this socket ends its side or resets. Forget it before it is closed."""
+        """Call `hung_up` once when the peer of this socket ends its side or resets."""
         self._watched[fd] = hung_up
         self._poll.add(fd)
 
-    def forget(self, fd: int) -> None:
-        """Watch this socket no longer."""
-        if self._watched.pop(fd, None) is not None:
-            self._poll.remove(fd)
+    def forget(self, fd: int, hung_up: HungUp) -> None:
+        """Watch this socket no longer. It may be closed already, and its number another socket's by now."""
+        if self._watched.get(fd) == hung_up:
+            del self._watched[fd]
+            with suppress(OSError):  # closing it took it out
+                self._poll.remove(fd)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tell of hang-ups until cancelled."""

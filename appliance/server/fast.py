@@ -89,7 +89,7 @@ class FastConnection:
         except (Gone, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # nobody is left to be answered; what was in work has been settled
         finally:
-            hangups.forget(fd)
+            hangups.forget(fd, self._leave)
             if self.replay is None:
                 self._stream.close()
 
@@ -214,7 +214,8 @@ class FastConnection:
             self._phase = Phase.IDLE
             self._since_s = trio.current_time()
             return True
-        if not self._hung_up:  # a reset would overtake the answer if request bytes were unread when we close
+        cut_short = reply is not None and reply.busy
+        if not self._hung_up and not cut_short:  # a reset would overtake the answer if bytes were unread when we close
             self._phase = Phase.LINGER
             self._stream.end_sending()
             read_bytes = 0
