@@ -139,10 +139,11 @@ class Gateway:
             if work.winner is not None:
                 await work.winner.drain()
         except BaseException:  # ended from outside; if the whole answer went out before, that makes it no failure
-            if not call.reply.ended:
-                call.cause = call.cause or "shutdown"
+            call.cause = call.cause or "shutdown"
+            if not call.reply.ended and work.fault is None:
                 work.fault = self._ended_from_outside(call)
-                await self._last_word(call, work, work.fault)
+                with trio.move_on_after(REFUSE_S, shield=True):
+                    await self._last_word(call, work, work.fault)
             raise
         finally:
             del self.live[call]
@@ -265,20 +266,18 @@ class Gateway:
             work.status = work.status or 499
             return
         try:
-            with trio.move_on_after(REFUSE_S, shield=True):
-                if not reply.started:
-                    work.status = fault.status
-                    await self.refuse(
-                        reply, fault, call.request_id, call.endpoint.dialect, race_headers(work, self.prices)
-                    )
-                elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
-                    reader = work.winner.reader if work.winner is not None else None
-                    event = work.dialect.error_event(
-                        fault,
-                        sequence_number=reader.sequence_number if reader is not None else 0,
-                        response_id=reader.response_id if reader is not None else None,
-                    )
-                    await reply.end(fault_facts(work, fault) + event)
+            if not reply.started:
+                work.status = fault.status
+                facts = race_headers(work, self.prices)
+                await self.refuse(reply, fault, call.request_id, call.endpoint.dialect, facts)
+            elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
+                reader = work.winner.reader if work.winner is not None else None
+                event = work.dialect.error_event(
+                    fault,
+                    sequence_number=reader.sequence_number if reader is not None else 0,
+                    response_id=reader.response_id if reader is not None else None,
+                )
+                await reply.end(fault_facts(work, fault) + event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             call.cause = call.cause or "client_gone"
 

@@ -217,6 +217,30 @@ async def test_a_stop_does_not_wait_for_a_client_that_takes_nothing(clock: MockC
     s.check()
 
 
+async def test_a_slow_client_gets_its_refusal_in_its_own_time(clock: MockClock, stage: Make) -> None:
+    s = stage(default=refuses(1.0, 500, "server_error"))
+    call, client = s.prepare({"stream": True})
+    client.slow()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(at(50.0, lambda _, client: client.quick()), call, client)
+        await s.run(call)
+    s.check()
+    assert (client.ended_s, client.status, client.error["code"]) == (50.0, 500, "server_error")
+
+
+async def test_a_refusal_cut_short_is_followed_by_nothing(clock: MockClock, stage: Make) -> None:
+    s = stage(default=refuses(1.0, 500, "server_error"))
+    s.directory.on_change(s.gateway.revoked)
+    call, client = s.prepare({"stream": True})
+    client.slow()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(at(2.0, lambda *_: s.directory.revoke("key")), call, client)
+        await s.run(call)
+    s.check()
+    assert not client.ended and client.body == b""
+    assert (s.request.status, s.request.error_code) == (500, "provider_error")
+
+
 async def test_a_whole_answer_cut_short_is_followed_by_nothing(clock: MockClock, stage: Make) -> None:
     s = stage(default=whole(1.0, COMPLETION))
     s.directory.on_change(s.gateway.revoked)
