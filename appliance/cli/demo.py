@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from appliance.cli.race_watch import Outcome, Scene
     from appliance.cli.stage import Stage
 
+WIDE_COLUMNS = 115
+"""Narrower terminals get the table without two of its columns."""
+
 COLOURS = {"flex": "green", "default": "yellow", "priority": "magenta"}
 
 
@@ -106,31 +109,28 @@ def _tell_end(console: "Console", outcome: "Outcome") -> None:
 def _summary(console: "Console", outcomes: list["Outcome"]) -> None:
     from rich.table import Table
 
+    if not console.is_terminal:
+        console.width = max(console.width, 140)
+    wide = console.width >= WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold", title="\nWhat came of it", title_justify="left")
-    for name in ("race", "asked", "reason", "served"):
-        table.add_column(name, overflow="fold")
-    for name in ("started", "loser closed", "cost", "always default", "saved"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    table.add_column("race", overflow="fold")
+    for name in ("reason", "served", ">started", *((">loser closed", ">cost") if wide else (">cost",))):
+        table.add_column(name.lstrip(">"), justify="right" if name[0] == ">" else "left", no_wrap=True)
+    for name in ("always default", "saved") if wide else ("saved",):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     paid = compared = 0
     for outcome in outcomes:
         request = outcome.detail["request"] if outcome.detail else {}
         cost, other = request.get("cost_nanos"), request.get("default_nanos")
         paid, compared = paid + (cost or 0), compared + (other or 0)
-        table.add_row(
-            outcome.scene.about,
-            outcome.scene.asked.removeprefix("start_within ").removeprefix("service_tier "),
-            str(request.get("reason")),
-            str(request.get("tier_served")),
-            seconds(outcome.started_s) or "–",
-            seconds(outcome.closed_s) or "–",
-            dollars(cost, 7) or "unknown",
-            dollars(other, 7) or "unknown",
-            saving(cost, other) if cost is not None and other else "–",
-            "[red]WRONG[/red]" if outcome.wrong else "[green]ok[/green]",
-        )
-    if not console.is_terminal:
-        console.width = max(console.width, 140)
+        row = [outcome.scene.about, str(request.get("reason")), str(request.get("tier_served"))]
+        row.append(seconds(outcome.started_s) or "–")
+        row += [seconds(outcome.closed_s) or "–"] if wide else []
+        row.append(dollars(cost, 7) or "unknown")
+        row += [dollars(other, 7) or "unknown"] if wide else []
+        row.append(saving(cost, other) if cost is not None and other else "–")
+        table.add_row(*row, "[red]WRONG[/red]" if outcome.wrong else "[green]ok[/green]")
     console.print(table)
     console.print(
         f"\nPaid ${paid / NANOS_PER_USD:.7f} where always-default costs ${compared / NANOS_PER_USD:.7f}: "

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 
 from appliance.domain.errors import CallerFault
 from appliance.server.admin.desk import refusal
@@ -21,11 +20,15 @@ async def healthz(_: Request) -> Response:
     return Response("ok\n", media_type="text/plain")
 
 
-async def _unrouted(_: Request, fault: Exception) -> Response:
-    status = fault.status_code if isinstance(fault, HTTPException) else 404
-    allow = (fault.headers or {}).get("allow", "GET") if isinstance(fault, HTTPException) else "GET"
-    if status == 405:
-        return refusal(CallerFault("method_not_allowed", headers=((b"allow", allow.encode()),)))
+async def _unrouted(request: Request, _: Exception) -> Response:
+    """404, or 405 with all methods that the path knows (Starlette would name those of its first route)."""
+    near = [route for route in request.app.routes if isinstance(route, Route)]
+    known = {
+        method for route in near if route.matches(request.scope)[0] is not Match.NONE for method in route.methods or ()
+    }
+    if known:
+        allow = ", ".join(sorted(known)).encode()
+        return refusal(CallerFault("method_not_allowed", headers=((b"allow", allow),)))
     return refusal(CallerFault("route_not_found"))
 
 

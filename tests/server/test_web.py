@@ -21,3 +21,5 @@ async def test_what_is_not_there_is_refused_with_the_block(rig: Rig) -> None:
             assert answer.status_code == answer.json()["error"]["startline"]["status"] == status, path
             assert answer.json()["error"]["code"] == code
             assert ("allow" in answer.headers) == (status == 405)
+        allowed = (await client.put("/admin/v1/keys")).headers["allow"]
+        assert allowed == "GET, HEAD, POST"
