@@ -44,7 +44,7 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 BARRIER_S = 2.0
-REFUSE_S = 2.0
+REFUSE_S = 5.0
 """A last word to a client whose call was ended from outside gets this long."""
 
 
