@@ -27,7 +27,7 @@ from appliance.server.asgi_lane import AsgiLane
 from appliance.server.front import Front
 from appliance.server.listen import Listeners
 from appliance.server.metrics import Metrics
-from appliance.server.request_log import RequestLog
+from appliance.server.request_log import RequestLog, Write
 from appliance.server.web import build
 from appliance.services import pulse
 from appliance.settings import Settings
@@ -43,7 +43,7 @@ STREAM_BYTES = 4 * 1024 * 1024 * 1024
 class Appliance:
     """The parts of one running process."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, write_lines: Write | None = None) -> None:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
@@ -55,7 +55,7 @@ class Appliance:
             connect_timeout_s=settings.connect_timeout_s,
             idle_s=settings.pool_idle_s,
         )
-        self._log = RequestLog() if settings.log_requests else None
+        self._log = RequestLog(write_lines) if settings.log_requests else None
         self.gateway = Gateway(
             settings=settings,
             directory=store.directory,
@@ -66,12 +66,8 @@ class Appliance:
             on_settled=self._settled,
         )
         self.front = Front(self.gateway, settings)
-        self.application: Starlette = build(
-            self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings))
-        )
-        self.lane = AsgiLane(
-            self.application, settings.keep_alive_s, settings.write_timeout_s, settings.body_timeout_s
-        )
+        self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))
+        self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s, settings.body_timeout_s)
         self.listeners = Listeners(self.front, self.lane, settings.max_connections)
         self._watch()
 
@@ -79,6 +75,11 @@ class Appliance:
         self.metrics.settled(settled)
         if self._log is not None:
             self._log.settled(settled)
+
+    def flush_log(self) -> None:
+        """Write the lines of requests that wait for others."""
+        if self._log is not None:
+            self._log.flush()
 
     def _watch(self) -> None:
         watch, ledger = self.metrics.watch, self.store.ledger
@@ -90,8 +91,13 @@ class Appliance:
 
 
 @asynccontextmanager
-async def open_appliance(settings: Settings, folder: Path) -> AsyncIterator[Appliance]:
-    """Open the data folder and run everything but listeners. Raises what `open_store` raises."""
+async def open_appliance(
+    settings: Settings, folder: Path, write_lines: Write | None = None
+) -> AsyncIterator[Appliance]:
+    """Open the data folder and run everything but listeners. Raises what `open_store` raises.
+
+    `write_lines` takes the lines of requests as JSON, several at a time (services/log.py gives it).
+    """
     supplied = read_master_key(settings.master_key.encode()) if settings.master_key else None
     archive = partial(
         ArchiveWriter, segment_bytes=settings.archive_segment_bytes, segment_age_s=settings.archive_segment_age_s
@@ -107,15 +113,16 @@ async def open_appliance(settings: Settings, folder: Path) -> AsyncIterator[Appl
         on_store_failure=settings.on_store_failure,
         linger_s=settings.writer_linger_s,
     ) as store:
-        appliance = Appliance(settings, store)
+        appliance = Appliance(settings, store, write_lines)
         forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)
-            nursery.start_soon(pulse.run, appliance.gateway)
+            nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
             try:
                 yield appliance
             finally:
                 forget()
+                appliance.flush_log()
                 nursery.cancel_scope.cancel()
 
 

@@ -356,7 +356,7 @@ class Stage:
             on_settled=self.settled.append,
         )
         nursery.start_soon(self.pool.run)
-        nursery.start_soon(pulse.run, self.gateway)
+        nursery.start_soon(pulse.run, self.gateway, lambda: None)
 
     @property
     def key(self) -> ApiKey:

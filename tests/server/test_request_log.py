@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import structlog
 
 from appliance.server.request_log import RequestLog
@@ -24,3 +25,22 @@ def test_a_cost_that_is_not_known_is_not_zero() -> None:
     with structlog.testing.capture_logs() as lines:
         RequestLog().settled(settled(cost_nanos=None, to_start_s=None))
     assert lines[0]["cost_usd"] is None and lines[0]["start_s"] is None
+
+
+async def test_lines_of_a_busy_moment_go_out_together_and_none_is_lost() -> None:
+    written: list[bytes] = []
+    log = RequestLog(written.append)
+    for number in range(300):
+        log.settled(settled(total_s=float(number)))
+    assert len(written) < 10, "one write for each line is what this avoids"
+    log.flush()
+    log.flush()
+    lines = [msgspec.json.decode(line) for line in b"".join(written).splitlines()]
+    assert [line["total_s"] for line in lines] == list(range(300))
+    assert {line["event"] for line in lines} == {"request"} and {line["level"] for line in lines} == {"info"}
+
+
+async def test_a_quiet_server_writes_each_line_at_once() -> None:
+    written: list[bytes] = []
+    RequestLog(written.append).settled(settled())
+    assert len(written) == 1 and written[0].endswith(b"}\n")
