@@ -158,7 +158,7 @@ class Client:
         return Answer(status, headers, body, interim, True)
 
     async def _chunks(self) -> tuple[bytes, bool]:
-        parts = []
+        parts: list[bytes] = []
         while True:
             line = await self._until(b"\r\n")
             if line is None:
@@ -323,4 +323,3 @@ async def _furnish(rig: Rig, base_url: str) -> None:
         "", organisation_id, "sim", "openai", base_url, tiers=("flex", "default", "priority"), price_as="openai"
     )
     await store.providers.add(provider, PROVIDER_SECRET, now_unix_s=now)
-

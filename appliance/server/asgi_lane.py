@@ -8,8 +8,8 @@ that stopped reading breaks its own connection and cannot hold up a stop.
 
 import socket
 import sys
-from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import h11
@@ -23,12 +23,13 @@ from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from appliance.net.stream import SocketStream
+from appliance.server.asgi_inbox import ClientLeft, LaneTaskGroup
+from appliance.server.asgi_stream import LaneStream
 
 log = structlog.get_logger()
 
@@ -36,9 +37,6 @@ HTTP_VERSIONS = (b"1.0", b"1.1")
 KEEP_ALIVE_REQUESTS = 1_000_000
 HEAD_BYTES = 65_536
 MAX_RECV = 65_536
-INBOX_MESSAGES = 4
-LINGER_S = 2.0
-LINGER_BYTES = 1024 * 1024
 CLOSE = (b"connection", b"close")
 
 
@@ -54,10 +52,6 @@ class LaneLogger(Logger):
 
     async def access(self, request: Any, response: Any, request_time: float) -> None:
         """No access log: the request line may hold a key (`?key=`)."""
-
-
-class ClientLeft(OSError):
-    """What an application gets that sends to a client who is gone (ASGI asks for an OSError)."""
 
 
 class Refused(Exception):
@@ -91,8 +85,13 @@ class Http1Protocol(H11Protocol):
     async def stream_send(self, event: StreamEvent) -> None:
         """Pass on what the application sends; at a stop the answer says that it is the connection's last."""
         if isinstance(event, Response) and self.context.terminated.is_set():
-            event.headers = [*(item for item in event.headers if item[0].lower() != b"connection"), CLOSE]
+            kept = [header for header in event.headers if header[0].lower() != b"connection"]
+            event = replace(event, headers=[*kept, CLOSE])
         await super().stream_send(event)
+
+    async def refuse(self, status: int) -> None:
+        """Answer the request at hand with a bare status."""
+        await self._send_error_response(status)
 
     @property
     def body_due(self) -> bool:
@@ -122,7 +121,7 @@ class Http1Wrapper(ProtocolWrapper):
         try:
             await self.protocol.handle(event)
         except Refused as refused:
-            await self.http1._send_error_response(refused.status)
+            await self.http1.refuse(refused.status)
             await self.send(Closed())
 
 
@@ -130,11 +129,11 @@ class LaneServer(TCPServer):
     """TCPServer over our wrapper and stream: the client's end is always seen, and no send waits for ever."""
 
     protocol: Http1Wrapper
-    stream: "LaneStream"
+    stream: LaneStream  # type: ignore[assignment]  # Hypercorn asks for trio's own, and uses what this one has
 
-    def __init__(self, lane: "AsgiLane", stream: "LaneStream", *, tls: bool, operator: bool) -> None:
+    def __init__(self, lane: "AsgiLane", stream: LaneStream, *, tls: bool, operator: bool) -> None:
         state = {"operator": operator}
-        super().__init__(lane.application, lane.config, lane.context, state, stream)
+        super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
         self._tls = tls
         self._body_timeout_s = lane.body_timeout_s
         self._handling = False
@@ -143,7 +142,7 @@ class LaneServer(TCPServer):
         """Serve one connection to its end."""
         connected = self.stream.socket
         try:
-            async with LaneTaskGroup(self.stream) as task_group:
+            async with LaneTaskGroup(lambda: self.stream.closed) as task_group:
                 self._task_group = task_group
                 self.protocol = Http1Wrapper(
                     self.app,
@@ -216,132 +215,10 @@ class LaneServer(TCPServer):
         self.stream.close()
 
 
-class Inbox:
-    """What a client sends to one application: parts of the body, then its end. The end needs no room.
-
-    Hypercorn's own queue waits for room even to tell an application that its request is over: one that answers
-    without reading a large body then waits for itself, for ever.
-    """
-
-    def __init__(self) -> None:
-        self._messages: deque[Any] = deque()
-        self._over = False
-        self._changed = trio.lowlevel.ParkingLot()
-
-    async def put(self, message: Any) -> None:
-        """Hand over a message, when there is room for it; dropped when the request is over."""
-        if message["type"] == "http.disconnect":
-            self.close()
-            return
-        while len(self._messages) >= INBOX_MESSAGES and not self._over:
-            await self._changed.park()
-        if not self._over:
-            self._messages.append(message)
-            self._changed.unpark_all()
-
-    async def get(self) -> Any:
-        """The next message, in the end (again and again) the disconnect."""
-        while not self._messages and not self._over:
-            await self._changed.park()
-        if not self._messages:
-            return {"type": "http.disconnect"}
-        message = self._messages.popleft()
-        self._changed.unpark_all()
-        return message
-
-    def close(self) -> None:
-        """The request is over: nobody waits any more."""
-        self._over = True
-        self._changed.unpark_all()
-
-
-class LaneTaskGroup(TaskGroup):
-    """TaskGroup whose applications read from an Inbox, and are stopped from sending to nobody."""
-
-    def __init__(self, stream: "LaneStream") -> None:
-        super().__init__()
-        self._stream = stream
-
-    async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
-        """Run an application for one request; returns how it is told what the client sends."""
-        inbox = Inbox()
-
-        async def send_on(message: Any) -> None:
-            if message is not None and self._stream.closed:
-                raise ClientLeft
-            await send(message)
-
-        async def run() -> None:
-            try:
-                await _handle(app, config, scope, inbox.get, send_on, trio.to_thread.run_sync, trio.from_thread.run)
-            finally:
-                inbox.close()
-
-        self.spawn(run)
-        return inbox.put
-
-
 def _address(connected: socket.socket, address: object) -> tuple[str, int] | None:
     if connected.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
         return str(address[0]), int(address[1])
     return None
-
-
-class LaneStream:
-    """Our stream in the shape that Hypercorn expects, unread bytes of the fast lane in front."""
-
-    def __init__(self, stream: SocketStream, replay: bytes, send_timeout_s: float) -> None:
-        self._stream = stream
-        self._replay = replay
-        self._end_s = float("inf")
-        self._receiving: trio.CancelScope | None = None
-        self._lingered_bytes = 0
-        stream.write_timeout_s = send_timeout_s
-        self.socket = stream.socket
-        self.finished = False
-        """Whether the last answer was sent: what still comes is dropped."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is closed, by whomever."""
-        return self._stream.closed
-
-    async def receive_some(self, max_bytes: int) -> bytes:
-        """The replayed bytes first, then what the client sends; b"" at its end, or when it had its time to end."""
-        if self._replay and not self.finished:
-            data, self._replay = self._replay[:max_bytes], self._replay[max_bytes:]
-            return data
-        with trio.CancelScope(deadline=self._end_s) as self._receiving:
-            while data := await self._stream.receive_some(max_bytes):
-                if not self.finished:
-                    return data
-                self._lingered_bytes += len(data)
-                if self._lingered_bytes > LINGER_BYTES:
-                    break
-        return b""
-
-    async def send_all(self, data: bytes) -> None:
-        """Send, bounded; raises BrokenResourceError at once ever after a send has failed."""
-        if self._stream.closed or self.finished:
-            raise trio.BrokenResourceError
-        try:
-            await self._stream.send_all(data)
-        except trio.BrokenResourceError:
-            self._stream.close()
-            raise
-
-    def finish(self) -> None:
-        """The last answer is sent: read on for a while, since a reset over unread bytes would overtake it."""
-        if not self.finished and not self._stream.closed:
-            self.finished = True
-            self._stream.end_sending()
-            self._end_s = trio.current_time() + LINGER_S
-            if self._receiving is not None:
-                self._receiving.deadline = self._end_s
-
-    def close(self) -> None:
-        """Close at once."""
-        self._stream.close()
 
 
 class AsgiLane:
@@ -382,7 +259,7 @@ class AsgiLane:
 
 
 def exception_names(group: BaseExceptionGroup[BaseException]) -> list[str]:
-    """The classes of the exceptions in a group, each once: what a log may say of them (a message may quote a client)."""
+    """The classes of the exceptions in a group, each once: what a log may say (messages may quote a client)."""
     found: set[str] = set()
     for member in group.exceptions:
         found |= set(exception_names(member)) if isinstance(member, BaseExceptionGroup) else {type(member).__name__}

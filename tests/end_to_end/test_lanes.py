@@ -25,7 +25,7 @@ EMBEDDINGS = "/v1/embeddings"
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One request, and the moments at which the clock jumps: after so many requests reached the provider, by seconds."""
+    """One request, and when the clock jumps: after so many requests have reached the provider, by so many seconds."""
 
     path: str = CHAT
     body: dict[str, Any] | bytes | None = None
@@ -85,7 +85,8 @@ def _cases() -> dict[str, Case]:
             cases[f"{named}, under /api"] = Case("/api" + path, body(**more))
             tools = [TOOL if dialect == "chat" else RESPONSES_TOOL]
             cases[f"{named}, tools"] = Case(path, body(sim="tool_calls=2", tools=tools, **more))
-            cases[f"{named}, raced tools"] = Case(path, body(sim="tool_calls=2", tools=tools, start_within="30s", **more))
+            raced = body(sim="tool_calls=2", tools=tools, start_within="30s", **more)
+            cases[f"{named}, raced tools"] = Case(path, raced)
             for tier in ("flex", "default", "priority", "auto", "scale"):
                 cases[f"{named}, tier {tier}"] = Case(path, body(service_tier=tier, **more), status=-1)
             for name, (sim, jumps, reason) in RACES.items():
@@ -158,7 +159,7 @@ def fixed(rig: Rig) -> None:
 
 
 async def drive(rig: Rig, client: Client, case: Case, clock: trio.testing.MockClock) -> Answer:
-    """Send the case's request on this connection, and move the clock as it says and then on until the answer is there."""
+    """Send the case's request on this connection; move the clock as it says, then on until the answer is there."""
     key = {"good": rig.token, "management": rig.management_token}.get(case.key, case.key)
     await client.send(request(case.method, case.path, key=key, body=case.body, headers=list(case.headers)))
     answers: list[Answer] = []

@@ -33,7 +33,7 @@ ATTACKS: dict[str, tuple[bytes, set[int]]] = {
     "non-ASCII path": (b"GET /h\xc3\xa4lth HTTP/1.1\r\nhost: x\r\n\r\n", {400}),
     "escaped non-UTF-8 path": (request("GET", "/%ff%fe%00"), {404}),
     "garbage": (b"\x00\x01\x02\x03 nonsense\r\n\r\n", {400}),
-    "both lengths": (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc", {400}),
+    "both lengths": (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n", {400}),
     "bad chunk": (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", {400, 404, 405}),
     "no host": (b"GET /healthz HTTP/1.1\r\n\r\n", {400}),
 }
@@ -170,6 +170,31 @@ async def _endless(_: Any, __: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     while True:
         await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+
+
+async def test_an_answer_in_work_at_a_stop_says_that_it_is_the_last() -> None:
+    asked, go_on = trio.Event(), trio.Event()
+
+    async def patient(_: Any, __: Any, send: Any) -> None:
+        asked.set()
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"keep-alive")]})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    lane = AsgiLane(patient, keep_alive_s=5, send_timeout_s=5)
+    client, served = await _pair()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lane.serve, served)
+            await client.send(request("GET", "/"))
+            await asked.wait()
+            await lane.stop()
+            go_on.set()
+            answer = await client.answer()
+            assert (answer.body, answer.complete) == (b"done", True)
+            assert [value for name, value in answer.headers if name == "connection"] == ["close"]
+            assert await client.ended() == b""
+            await client.close()
 
 
 async def _pair() -> tuple[Client, SocketStream]:

@@ -36,9 +36,7 @@ async def test_a_request_may_come_in_any_pieces(rig: Rig) -> None:
 async def test_what_is_pipelined_waits_and_is_answered_in_order(rig: Rig) -> None:
     client = await rig.connect()
     texts = [f"text {number}" for number in range(40)]
-    requests = b"".join(
-        request(key=rig.token, body=chat(text + " " + "x" * 20_000, sim="echo=true")) for text in texts
-    )
+    requests = b"".join(request(key=rig.token, body=chat(text + " " + "x" * 20_000, sim="echo=true")) for text in texts)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.send, requests)
         for text in texts:
@@ -93,7 +91,7 @@ async def test_a_wrong_key_is_told_apart_from_a_mistyped_one(rig: Rig) -> None:
 
 async def test_an_unknown_route_and_a_wrong_method_are_told_in_the_dialect(rig: Rig) -> None:
     client = await rig.connect()
-    for path in ("/v1/nothing", "/v1", "/anthropic/v1/messages", "/v1beta/models", "/api/v1/chat", "/v1/chat/completions/"):
+    for path in ("/v1/nothing", "/v1", "/anthropic/v1/messages", "/v1beta/models", "/api/v1/chat", CHAT + "/"):
         await client.send(request("GET", path, key=rig.token))
         answer = await client.answer()
         assert (answer.status, answer.code) == (404, "route_not_found"), path
@@ -128,7 +126,8 @@ async def test_head_has_the_headers_of_get_and_no_body(rig: Rig) -> None:
 
 async def test_http_1_0_closes_unless_asked(rig: Rig) -> None:
     client = await rig.connect()
-    await client.send(request("GET", "/v1/models", key=rig.token, version="1.0", headers=[("connection", "keep-alive")]))
+    kept = [("connection", "keep-alive")]
+    await client.send(request("GET", "/v1/models", key=rig.token, version="1.0", headers=kept))
     answer = await client.answer()
     assert (answer.status, answer.header("connection")) == (200, "keep-alive")
     await client.send(request(key=rig.token, body=chat(stream=True), version="1.0"))

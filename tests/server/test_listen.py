@@ -178,4 +178,3 @@ async def test_the_operators_socket_belongs_to_the_asgi_lane_and_ignores_the_lim
         operator = await rig.connect_operator()
         await operator.send(request("GET", "/healthz"))
         assert (await operator.answer()).status == 200
-
