@@ -239,7 +239,7 @@ class Gateway:
         if work.settled:
             return
         work.settled = True
-        work.client_gone = call.cause == "client_gone" and not call.reply.ended
+        work.client_gone = call.cause == "client_gone"
         settled = settled_record(work, self.prices, trio.current_time())
         self.ledger.settle(settled)
         self._on_settled(settled)

@@ -249,6 +249,7 @@ async def test_a_whole_answer_cut_short_is_followed_by_nothing(clock: MockClock,
     client.slow()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(at(2.0, lambda *_: s.directory.revoke("key")), call, client)
+        nursery.start_soon(at(3.0, lambda _, client: client.quick()), call, client)
         await s.run(call)
     s.check()
     assert client.started and not client.ended and client.body == b""
