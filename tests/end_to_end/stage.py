@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import openai
 
-from tests.end_to_end.processes import command, environment, program, until
+from tests.end_to_end.processes import Program, command, environment, program, until
 
 PROVIDER = "sim"
 PROVIDER_SECRET = "sk-sim-of-the-end-to-end-tests"
@@ -31,7 +31,10 @@ class Told(msgspec.Struct, frozen=True):
 class Stage:
     """The running pair; `url` is the gateway's, without a mount."""
 
-    def __init__(self, url: str, provider_url: str, key: str, data_folder: Path, environ: dict[str, str]) -> None:
+    def __init__(
+        self, server: Program, url: str, provider_url: str, key: str, data_folder: Path, environ: dict[str, str]
+    ) -> None:
+        self.server = server
         self.url = url
         self.provider_url = provider_url
         self.key = key
@@ -130,6 +133,6 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         added += ["--tiers", "flex,default,priority", "--price-as", "openai"]
         command(*added, environ=environ, given=PROVIDER_SECRET)
         made = msgspec.json.decode(command("key", "create", "--name", "end", "--json", environ=environ))
-        stage = Stage(f"http://{address}", provider_url, made["key"], data_folder, environ)
+        stage = Stage(server, f"http://{address}", provider_url, made["key"], data_folder, environ)
         yield stage
         stage.close()

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.end_to_end.asking import chat, response
+from tests.end_to_end.processes import until
 from tests.end_to_end.records import check
 from tests.end_to_end.stage import Json, Stage, Told
 
@@ -123,5 +124,4 @@ async def test_a_cancelled_trio_scope(stage: Stage) -> None:
 
 def began(stage: Stage, mark: str) -> None:
     """Return once the provider has the request with this mark."""
-    while not any(entry["mark"] == mark for entry in stage.journal()["entries"]):
-        pass
+    until(lambda: any(entry["mark"] == mark for entry in stage.journal()["entries"]) or None, f"request {mark}")

@@ -88,12 +88,21 @@ def test_a_body_of_32_mib_is_served_and_one_byte_more_is_refused(stage: Stage) -
     assert new[0].request["status"] == 200
 
 
-def test_the_provider_sees_what_was_sent_but_for_our_own_field(stage: Stage) -> None:
+def test_the_provider_is_sent_the_request_without_our_own_field(stage: Stage) -> None:
     mark = stage.mark()
+    sent: list[int] = []
+    asked = chat("hello", mark, "echo=true", extra_body={"start_within": "2s", "service_level": {"a": [1, None, 1e-7]}})
     with stage.client() as client:
-        asked = chat("hello", mark, "echo=true", extra_body={"start_within": "2s", "unknown_field": {"a": [1, None]}})
-        client.chat.completions.create(**asked, user="someone", seed=7, temperature=0.5)
-    checked(stage, mark)
+        client._client.event_hooks = {"request": [lambda request: sent.append(len(request.read()))]}
+        answer = client.chat.completions.create(**asked, user="someone", seed=7, temperature=0.5)
+    told = checked(stage, mark)
+    (entry,) = stage.served(mark)
+    added = ',"service_tier":"flex","stream":true,"stream_options":{"include_usage":true}'
+    assert told.request["received_bytes"] == sent[0]
+    assert entry["body_bytes"] == sent[0] - len(',"start_within":"2s"') + len(added)
+    assert answer.choices[0].message.content == "hello"
+    assert {"x-stainless-lang", "user-agent", "content-type", "accept"} <= set(entry["headers"])
+    assert not {name for name in entry["headers"] if name.startswith("x-startline")}
 
 
 async def one(client: openai.AsyncOpenAI, kind: int, mark: str) -> str:

@@ -5,10 +5,12 @@ Windows are short: with one second the dearer rung launches after half a second.
 
 from typing import Any
 
+import msgspec
 import openai
 import pytest
 
 from tests.end_to_end.asking import chat, response
+from tests.end_to_end.processes import command
 from tests.end_to_end.records import check
 from tests.end_to_end.stage import Json, Stage, Told
 
@@ -136,6 +138,61 @@ def test_all_rungs_fail(stage: Stage) -> None:
     (told,) = stage.take()
     assert told.request["status"] == 429
     assert told.request["tier_served"] is None
+    check(told, entries)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "stream"])
+def test_the_loser_is_closed_when_the_winner_starts_and_not_when_it_ends(stage: Stage, streamed: bool) -> None:
+    mark = stage.mark()
+    asked = chat("go on", mark, "flex.start=30,default.tokens=20,default.tokens_per_s=20", extra_body=WINDOW)
+    with stage.client() as client:
+        say(client, "chat", streamed, asked)
+    flex, default = stage.served(mark)
+    (told,) = stage.take()
+    check(told, [flex, default])
+    assert default["started_s"] <= flex["gone_s"] < default["ended_s"]
+    assert told.attempts[0]["end_s"] < told.attempts[1]["end_s"]
+
+
+@pytest.fixture(scope="module")
+def hurried_key(whole_stage: Stage) -> str:
+    made = command("key", "create", "--name", "hurried", "--priority", "--json", environ=whole_stage.environ)
+    return str(msgspec.json.decode(made)["key"])
+
+
+@pytest.mark.parametrize(
+    ("sim", "outcomes"),
+    [
+        ("flex.refuse=flex_unavailable,default.refuse=overloaded", ["refused", "refused", "won"]),
+        ("flex.start=30,default.start=30", ["lost", "lost", "won"]),
+    ],
+    ids=["both refuse", "both are slow"],
+)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_priority_is_the_last_rung_if_the_key_allows_it(
+    stage: Stage, hurried_key: str, api: str, sim: str, outcomes: list[str]
+) -> None:
+    mark = stage.mark()
+    asked = (chat if api == "chat" else response)("hurry", mark, sim, extra_body=WINDOW)
+    with stage.client(api_key=hurried_key) as client:
+        headers, _ = say(client, api, True, asked)
+    entries = stage.served(mark)
+    (told,) = stage.take()
+    assert headers["x-startline-tier"] == told.request["tier_served"] == "priority"
+    assert [attempt["outcome"] for attempt in told.attempts] == outcomes
+    assert told.request["deadline_met"] is ("refused" in outcomes)
+    check(told, entries)
+
+
+def test_a_key_without_priority_never_climbs_to_it(stage: Stage) -> None:
+    mark = stage.mark()
+    asked = chat("hurry", mark, "flex.refuse=flex_unavailable,default.refuse=overloaded", extra_body=WINDOW)
+    with stage.client() as client, pytest.raises(openai.InternalServerError) as caught:
+        say(client, "chat", False, asked)
+    assert (caught.value.status_code, caught.value.code) == (503, "server_is_overloaded")
+    entries = stage.served(mark)
+    (told,) = stage.take()
+    assert [entry["tier_asked"] for entry in entries] == ["flex", "default"]
     check(told, entries)
 
 
