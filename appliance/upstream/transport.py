@@ -187,11 +187,12 @@ class Exchange:
     `request` may replace a stale connection once; after the first received byte nothing is ever sent again.
     """
 
-    __slots__ = ("_decoder", "_pool", "_unsent", "connection", "reader", "received_bytes", "retries")
+    __slots__ = ("_decoder", "_ended", "_pool", "_unsent", "connection", "reader", "received_bytes", "retries")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._decoder: ContentDecoder | None = None
+        self._ended = False
         self._unsent = True
         self.connection: Connection | None = None
         self.reader: ResponseReader | None = None
@@ -212,9 +213,8 @@ class Exchange:
             try:
                 return await self._try(connection, make_head, body, sent)
             except UpstreamFault:
-                ended = self.connection is None  # by `close`, so nobody waits for an answer any more
-                self.close()
-                if ended or self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
+                self._drop()
+                if self._ended or self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
                     raise
             self.retries = 1
         return await self._try(await self._pool.open(origin), make_head, body, sent)
@@ -222,6 +222,9 @@ class Exchange:
     async def _try(
         self, connection: Connection, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
     ) -> ResponseHead:
+        if self._ended:  # while the connection was opened
+            self._pool.release(connection)
+            raise UpstreamFault("provider_cut_off", "The call was ended.", phase="connect")
         self.connection = connection
         self._unsent = True
         self.reader = reader = ResponseReader(self._pool.limits)
@@ -311,7 +314,11 @@ class Exchange:
             connection.close()
 
     def close(self) -> None:
-        """Close the socket at once: the provider sees that nobody waits any more."""
+        """Close the socket at once: the provider sees that nobody waits any more, and nothing is sent from now on."""
+        self._ended = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None

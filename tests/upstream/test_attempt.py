@@ -213,6 +213,41 @@ async def test_an_attempt_closed_before_it_began_sends_nothing(serve: Serve) -> 
     assert (attempt.end, attempt.fault, attempt.sent_s, trying.dialled.streams) == ("cancelled", None, None, [])
 
 
+async def test_an_attempt_closed_while_it_connects_sends_nothing(serve: Serve) -> None:
+    server = await serve(says(answer()))
+    async with Emptied(pool()) as p:
+        trying = Trying(p, server)
+
+        async def closed_meanwhile(*where: Any) -> Any:
+            stream = await trying.dialled(*where)
+            trying.attempt.close()
+            return stream
+
+        p._dial = closed_meanwhile
+        attempt = await trying.begin()
+        assert (attempt.end, attempt.fault, attempt.sent_s) == ("cancelled", None, None)
+        assert (trying.open, p.idle_count()) == (0, 1)
+    assert server.requests == []
+
+
+async def test_an_attempt_closed_on_a_reused_connection_opens_no_other(serve: Serve) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"{}"))
+        await peer.request()
+        await peer.gone()
+
+    server = await serve(play)
+    async with Emptied(pool()) as p:
+        await Trying(p, server, stream=False).begin()
+        trying = Trying(p, server)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trying.begin)
+            await server.until(lambda: len(server.requests) == 2)
+            trying.attempt.close()
+        assert (trying.attempt.retries, trying.dialled.streams, server.connections) == (0, [], 1)
+
+
 async def test_an_attempt_in_a_cancelled_scope_sends_nothing_over_a_pooled_connection(serve: Serve) -> None:
     server = await serve(says(answer(b"{}")))
     async with Emptied(pool()) as p:
