@@ -116,11 +116,17 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
 
 
 def overhead_s(work: Work) -> float:
-    """Time that was ours: from the body's last byte to the first dispatch, and from the start to the client's bytes."""
+    """Time that was ours: from the body's last byte to the first dispatch, and from the start to the client's bytes.
+
+    Opening a connection is the network's time, as waiting for the answer is.
+    """
     call = work.call
     if not work.attempts:
         return (work.answered_s or call.arrived_s) - call.arrived_s
-    own_s = (work.attempts[0].sent_s or work.attempts[0].start_s) - call.arrived_s
+    first = work.attempts[0]
+    own_s = first.start_s - call.arrived_s
+    if first.sent_s is not None:
+        own_s = first.sent_s - call.arrived_s - first.opening_s
     winner = work.winner
     if winner is not None and work.answered_s is not None:
         streamed = work.admitted is not None and work.admitted.asked.stream

@@ -295,6 +295,11 @@ class Attempt:
         return self._exchange.retries
 
     @property
+    def opening_s(self) -> float:
+        """Time that it took to open a connection; 0 for one that was open."""
+        return self._exchange.opening_s
+
+    @property
     def received_bytes(self) -> int:
         """Bytes that came from the provider."""
         return self._exchange.received_bytes

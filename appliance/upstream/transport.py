@@ -187,7 +187,17 @@ class Exchange:
     `request` may replace a stale connection once; after the first received byte nothing is ever sent again.
     """
 
-    __slots__ = ("_decoder", "_ended", "_pool", "_unsent", "connection", "reader", "received_bytes", "retries")
+    __slots__ = (
+        "_decoder",
+        "_ended",
+        "_pool",
+        "_unsent",
+        "connection",
+        "opening_s",
+        "reader",
+        "received_bytes",
+        "retries",
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -196,6 +206,7 @@ class Exchange:
         self._unsent = True
         self.connection: Connection | None = None
         self.reader: ResponseReader | None = None
+        self.opening_s = 0.0
         self.received_bytes = 0
         self.retries = 0
 
@@ -217,7 +228,10 @@ class Exchange:
                 if self._ended or self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
                     raise
             self.retries = 1
-        return await self._try(await self._pool.open(origin), make_head, body, sent)
+        opening_since_s = trio.current_time()
+        connection = await self._pool.open(origin)
+        self.opening_s = trio.current_time() - opening_since_s
+        return await self._try(connection, make_head, body, sent)
 
     async def _try(
         self, connection: Connection, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
@@ -279,6 +293,7 @@ class Exchange:
                 decoder.end()
                 return b""
             decoder.feed(coded)
+        await trio.lowlevel.checkpoint()  # a few bytes may stand for many: let the others have their turn
         return data
 
     async def _coded(self) -> bytes:

@@ -80,3 +80,10 @@ async def test_times_are_since_the_request_came(clock: MockClock, stage: Make) -
     assert (attempt.start_s, attempt.to_start_s, attempt.end_s, attempt.events) == (0.0, 1.0, 5.0, 2)
     assert (request.sent_bytes, request.provider_response_id) == (len(client.body), "chatcmpl-flex")
     assert attempt.received_bytes > request.sent_bytes
+
+
+async def test_opening_a_connection_is_not_our_time(clock: MockClock, stage: Make) -> None:
+    s = stage(flex=starts(1.0, "flex"))
+    s.provider.dials = [2.0]
+    client = await s.race()
+    assert (client.began_s, s.request.overhead_s, client.headers["x-startline-overhead-ms"]) == (3.0, 0.0, "0.000")
