@@ -254,22 +254,3 @@ async def test_a_peer_gone_in_the_handshake_breaks_it(certificates: Certificates
             nursery.start_soon(leave)
             with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
                 await pair.one.start_tls(context, "127.0.0.1", server_side=False)
-
-
-async def test_tls_send_that_waits_for_the_peers_word_goes_on_when_it_came(
-    certificates: Certificates,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with secure_pair(certificates) as pair:
-        refusals = [ssl.SSLWantReadError(), ssl.SSLWantReadError()]
-
-        class Wanting:
-            def send(self, data: bytes) -> int:
-                if refusals:
-                    raise refusals.pop()
-                return len(data)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(pair.one, "_socket", Wanting())
-            await pair.one.send_all(b"abc")
-        assert refusals == []
