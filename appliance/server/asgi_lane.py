@@ -234,7 +234,7 @@ class AsgiLane:
         self.config = config = Config()
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_BYTES
-        config.keep_alive_timeout = keep_alive_s
+        config.keep_alive_timeout = keep_alive_s  # shape: allow units because it is Hypercorn's name for it
         config.keep_alive_max_requests = KEEP_ALIVE_REQUESTS
         config.logger_class = LaneLogger
         config.errorlog = None

@@ -97,4 +97,3 @@ async def test_an_application_that_sends_to_nobody_is_stopped() -> None:
         sent = await _run(endless, closed=True)
     assert stopped == [ClientLeft]
     assert sent == [None]
-

@@ -1,68 +1,89 @@
-"""Metrics: what a request that ended adds up to, and that strangers cannot make labels."""
+"""The metrics as a scraper reads them: counts, histograms, gauges, and labels that no stranger chooses."""
 
-from typing import Any
+from prometheus_client.parser import text_string_to_metric_families
 
-from appliance.domain.record import AttemptRecord, RequestRecord, Settled
-from appliance.domain.tokens import Tokens
-from appliance.server.metrics import METRICS, Metrics
-
-
-def settled(**facts: Any) -> Settled:
-    told: dict[str, Any] = {
-        "request_id": "req_1", "organisation_id": "org_1", "key_id": "key_1", "at_unix_us": 1,
-        "endpoint": "chat.completions", "dialect": "openai_chat", "model_asked": "m", "model_dispatched": "m",
-        "provider": "sim", "base_url": "http://x", "tier_asked": "30s", "tier_sent": "flex", "tier_served": "flex",
-        "reason": "flex_won", "streamed": True, "status": 200, "tokens": Tokens(10, 5, 0, 0, 0, "known"),
-        "cost_nanos": 2_000_000_000, "to_start_s": 0.3, "overhead_s": 0.0002, "deadline_met": True,
-    }  # fmt: skip
-    attempt = AttemptRecord("req_1", 1, "sim", "http://x", "m", "flex", "flex", 0, 1, "won")
-    return Settled(RequestRecord(**(told | facts)), (attempt,))
+from appliance.server.metrics import METRICS, OVERHEAD_BUCKETS_S, START_BUCKETS_S, Metrics
+from tests.server.records import settled
 
 
-def samples(metrics: Metrics) -> dict[str, float]:
-    lines = (line.rsplit(" ", 1) for line in metrics.exposition().decode().splitlines() if line[:1] != "#")
-    return {name: float(value) for name, value in lines if "_created" not in name}
+def scraped(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
-def test_every_metric_is_exposed_with_its_text() -> None:
+def labels(**values: str) -> frozenset[tuple[str, str]]:
+    return frozenset(values.items())
+
+
+def test_a_request_is_counted_once_and_its_attempts_each() -> None:
+    metrics = Metrics()
+    metrics.settled(settled(attempts=2))
+    metrics.settled(settled(attempts=1, status=504, reason=None, deadline_met=False, cost_nanos=None))
+    seen = scraped(metrics)
+    name = "startline_requests_total"
+    common = {"endpoint": "chat.completions", "provider": "openai"}
+    assert seen[name, labels(**common, status="2xx", reason="flex_won")] == 1
+    assert seen[name, labels(**common, status="5xx", reason="none")] == 1
+    assert seen["startline_attempts_total", labels(provider="openai", tier="flex", outcome="won")] == 3
+    assert seen["startline_tokens_total", labels(provider="openai", tier="flex", kind="input")] == 200
+    assert seen["startline_tokens_total", labels(provider="openai", tier="flex", kind="output")] == 40
+    assert seen["startline_cost_usd_total", labels(provider="openai")] == 0.001
+    assert seen["startline_deadlines_total", labels(met="true")] == 1
+    assert seen["startline_deadlines_total", labels(met="false")] == 1
+
+
+def test_times_fall_into_buckets_that_add_up() -> None:
+    metrics = Metrics()
+    for start_s in (0.01, START_BUCKETS_S[0], 0.3, 10_000.0):
+        metrics.settled(settled(to_start_s=start_s, overhead_s=start_s))
+    metrics.settled(settled(to_start_s=None, overhead_s=0.0))
+    seen = scraped(metrics)
+    name = "startline_start_seconds"
+    counts = [seen[f"{name}_bucket", labels(tier="flex", le=str(bound))] for bound in START_BUCKETS_S]
+    assert counts == sorted(counts), "each bucket holds those before it"
+    assert counts[0] == 2, "a bound belongs to its bucket"
+    assert seen[f"{name}_bucket", labels(tier="flex", le="+Inf")] == seen[f"{name}_count", labels(tier="flex")] == 4
+    assert seen[f"{name}_sum", labels(tier="flex")] == sum((0.01, START_BUCKETS_S[0], 0.3, 10_000.0))
+    assert seen["startline_overhead_seconds_count", labels()] == 5
+    assert seen["startline_overhead_seconds_bucket", labels(le=str(OVERHEAD_BUCKETS_S[0]))] == 1
+
+
+def test_numbers_that_are_asked_for_at_each_scrape() -> None:
+    metrics = Metrics()
+    numbers = [3.0, 5.0]
+    metrics.watch("startline_live_requests", lambda: numbers[0])
+    metrics.watch("startline_store_lost_total", lambda: numbers[1])
+    assert scraped(metrics)["startline_live_requests", labels()] == 3
+    numbers[:] = [4.0, 6.0]
+    seen = scraped(metrics)
+    assert seen["startline_live_requests", labels()] == 4
+    assert seen["startline_store_lost_total", labels()] == 6
+
+
+def test_a_request_that_reached_no_provider_has_labels_too() -> None:
+    metrics = Metrics()
+    request = settled(attempts=0, provider=None, tier_sent=None, tier_served=None, to_start_s=None, status=404)
+    metrics.settled(request)
+    common = {"endpoint": "chat.completions", "provider": "none", "reason": "flex_won"}
+    assert scraped(metrics)["startline_requests_total", labels(**common, status="4xx")] == 1
+
+
+def test_no_label_is_a_text_of_a_stranger() -> None:
+    metrics = Metrics()
+    metrics.settled(settled(model_asked="canary", model_dispatched="canary", tier_asked="canary", key_id="canary"))
+    assert b"canary" not in metrics.exposition()
+
+
+def test_each_metric_is_described() -> None:
     metrics = Metrics()
     for name, _ in METRICS:
-        if name.endswith(("_requests", "_connections", "_bytes", "lost_total")) and "tokens" not in name:
-            metrics.watch(name, lambda: 7.0)
+        if name.startswith(("startline_live", "startline_client", "startline_idle", "startline_store")):
+            metrics.watch(name, lambda: 0.0)
+    metrics.settled(settled())
     text = metrics.exposition().decode()
-    for name, told in METRICS:
-        assert f"# HELP {name} {told}" in text, name
-    assert samples(metrics)["startline_live_requests"] == 7.0
-
-
-def test_a_request_is_counted_once_in_each() -> None:
-    metrics = Metrics()
-    metrics.settled(settled())
-    metrics.settled(settled())
-    found = samples(metrics)
-    labels = 'endpoint="chat.completions",provider="sim",reason="flex_won",status="2xx"'
-    assert found[f"startline_requests_total{{{labels}}}"] == 2
-    assert found['startline_attempts_total{outcome="won",provider="sim",tier="flex"}'] == 2
-    assert found['startline_tokens_total{kind="input",provider="sim",tier="flex"}'] == 20
-    assert found['startline_tokens_total{kind="output",provider="sim",tier="flex"}'] == 10
-    assert found['startline_cost_usd_total{provider="sim"}'] == 4.0
-    assert found['startline_start_seconds_bucket{le="0.25",tier="flex"}'] == 0
-    assert found['startline_start_seconds_bucket{le="0.5",tier="flex"}'] == 2
-    assert found['startline_deadlines_total{met="true"}'] == 2
-    assert found["startline_overhead_seconds_count"] == 2
-
-
-def test_what_is_not_known_is_not_counted_as_zero() -> None:
-    metrics = Metrics()
-    nothing = {"provider": None, "reason": None, "tier_served": None, "tier_sent": None, "tokens": Tokens()}
-    metrics.settled(settled(status=401, cost_nanos=None, to_start_s=None, deadline_met=None, **nothing))
-    found = samples(metrics)
-    labels = 'endpoint="chat.completions",provider="none",reason="none",status="4xx"'
-    assert found[f"startline_requests_total{{{labels}}}"] == 1
-    assert not [name for name in found if name.startswith(("startline_cost", "startline_start", "startline_deadlines"))]
-
-
-def test_no_label_is_a_strangers_text() -> None:
-    metrics = Metrics()
-    metrics.settled(settled(model_asked="CANARY", model_dispatched="CANARY", key_id="CANARY", tier_asked="CANARY"))
-    assert b"CANARY" not in metrics.exposition()
+    for name, about in METRICS:
+        assert f"# HELP {name} {about}\n" in text

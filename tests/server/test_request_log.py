@@ -1,46 +1,63 @@
-"""The line of each request."""
+"""The line of a request: what it says, that it goes through structlog or as JSON, and when lines wait."""
 
 from typing import Any
 
 import msgspec
 import structlog
+import trio
+from trio.testing import MockClock
 
-from appliance.server.request_log import RequestLog
-from tests.server.test_metrics import settled
+from appliance.server.request_log import BATCH_LINES, BATCH_S, RequestLog
+from tests.server.records import settled
 
-
-def test_a_request_that_ended_is_one_line_with_facts_alone() -> None:
-    with structlog.testing.capture_logs() as lines:
-        RequestLog().settled(settled(cost_nanos=15_600, total_s=1.23456789))
-    [line] = lines
-    wanted: dict[str, Any] = {
-        "event": "request", "log_level": "info", "id": "req_1", "key": "key_1", "model": "m", "provider": "sim",
-        "asked": "30s", "served": "flex", "reason": "flex_won", "status": 200, "attempts": 1,
-        "cost_usd": "0.0000156", "total_s": 1.2346, "start_s": 0.3, "client_gone": False,
-    }  # fmt: skip
-    assert {name: line[name] for name in wanted} == wanted
+LINE = {
+    "event": "request", "id": "req_1", "key": "key_1", "endpoint": "chat.completions", "model": "gpt-5.4",
+    "provider": "openai", "asked": "30s", "served": "flex", "reason": "flex_won", "status": 200, "error": None,
+    "start_s": 1.2346, "total_s": 2.5, "overhead_s": 0.000123, "attempts": 2, "cost_usd": "0.001", "client_gone": False,
+}  # fmt: skip
 
 
-def test_a_cost_that_is_not_known_is_not_zero() -> None:
-    with structlog.testing.capture_logs() as lines:
-        RequestLog().settled(settled(cost_nanos=None, to_start_s=None))
-    assert lines[0]["cost_usd"] is None and lines[0]["start_s"] is None
+def read(written: list[bytes]) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in b"".join(written).splitlines()]
 
 
-async def test_lines_of_a_busy_moment_go_out_together_and_none_is_lost() -> None:
+async def test_what_it_says_through_structlog() -> None:
+    with structlog.testing.capture_logs() as logs:
+        RequestLog().settled(settled(attempts=2))
+    assert logs == [{**LINE, "log_level": "info"}]
+
+
+async def test_what_it_says_as_json(mock_clock: MockClock) -> None:
+    mock_clock.jump(10)
+    written: list[bytes] = []
+    RequestLog(written.append).settled(settled(attempts=2))
+    assert read(written) == [{"at": "2023-11-14T22:13:22.750000Z", "level": "info", **LINE}]
+
+
+async def test_what_is_not_known_is_null(mock_clock: MockClock) -> None:
+    mock_clock.jump(10)
+    written: list[bytes] = []
+    RequestLog(written.append).settled(settled(to_start_s=None, cost_nanos=None, provider=None, error_code="x"))
+    (line,) = read(written)
+    assert (line["start_s"], line["cost_usd"], line["provider"], line["error"]) == (None, None, None, "x")
+
+
+async def test_a_quiet_server_writes_at_once_and_a_busy_one_in_batches(mock_clock: MockClock) -> None:
+    mock_clock.jump(10)
     written: list[bytes] = []
     log = RequestLog(written.append)
-    for number in range(300):
-        log.settled(settled(total_s=float(number)))
-    assert len(written) < 10, "one write for each line is what this avoids"
+    log.settled(settled())
+    assert len(read(written)) == 1
+    log.settled(settled())
+    assert len(read(written)) == 1, "the second one waits"
+    mock_clock.jump(BATCH_S)
+    log.settled(settled())
+    assert len(read(written)) == 3
+    for _ in range(BATCH_LINES):
+        log.settled(settled())
+    assert len(read(written)) == 3 + BATCH_LINES
+    log.settled(settled())
     log.flush()
     log.flush()
-    lines = [msgspec.json.decode(line) for line in b"".join(written).splitlines()]
-    assert [line["total_s"] for line in lines] == list(range(300))
-    assert {line["event"] for line in lines} == {"request"} and {line["level"] for line in lines} == {"info"}
-
-
-async def test_a_quiet_server_writes_each_line_at_once() -> None:
-    written: list[bytes] = []
-    RequestLog(written.append).settled(settled())
-    assert len(written) == 1 and written[0].endswith(b"}\n")
+    assert len(read(written)) == 4 + BATCH_LINES
+    assert trio.current_time() == 10 + BATCH_S

@@ -1,57 +1,81 @@
-"""The table of routes: looked up exactly, in both mounts, and never guessed."""
+"""The route table: what the fast lane owns, what is found in it, and how what is not is told."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.domain.errors import CallerFault
-from appliance.server.routes import INFERENCE, MOUNTS, ROUTES, find, ours
+from appliance.request.endpoint import CHAT, EMBEDDINGS, MODEL, MODELS, RESPONSES, Endpoint
+from appliance.server.routes import MOUNTS, OWNED, ROUTES, find, ours
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
-def test_every_inference_route_is_found_in_both_mounts(mount: bytes) -> None:
-    for method, path, endpoint in INFERENCE:
-        real = mount + path.replace(b"{id}", b"gpt-5.4-mini")
-        assert ours(real)
-        assert find(method, real) == (endpoint, "gpt-5.4-mini" if b"{id}" in path else "")
-
-
 @pytest.mark.parametrize(
-    ("path", "argument"),
-    [(b"openai/gpt-5.4", "openai/gpt-5.4"), (b"a%2Fb", "a/b"), (b"%C3%A4", "ä"), (b"%FF", "\ufffd"), (b"a%", "a%")],
-)
-def test_the_id_of_a_model_is_decoded_and_may_have_slashes(path: bytes, argument: str) -> None:
-    assert find(b"GET", b"/v1/models/" + path)[1] == argument
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "code", "allow"),
+    ("method", "path", "endpoint", "argument"),
     [
-        (b"GET", b"/v1/chat/completions", "method_not_allowed", b"POST"),
-        (b"HEAD", b"/v1/responses", "method_not_allowed", b"POST"),
-        (b"POST", b"/v1/models", "method_not_allowed", b"GET, HEAD"),
-        (b"DELETE", b"/v1/models/x", "method_not_allowed", b"GET, HEAD"),
-        (b"POST", b"/v1/chat/completions/", "route_not_found", None),
-        (b"POST", b"/v1//chat/completions", "route_not_found", None),
-        (b"POST", b"/v1/Chat/completions", "route_not_found", None),
-        (b"GET", b"/v1", "route_not_found", None),
-        (b"GET", b"/anthropic/v1/messages", "route_not_found", None),
+        (b"POST", b"/chat/completions", CHAT, ""),
+        (b"POST", b"/responses", RESPONSES, ""),
+        (b"POST", b"/embeddings", EMBEDDINGS, ""),
+        (b"GET", b"/models", MODELS, ""),
+        (b"HEAD", b"/models", MODELS, ""),
+        (b"GET", b"/models/gpt-5.4", MODEL, "gpt-5.4"),
+        (b"GET", b"/models/openai/gpt-5.4%2Fb%20c", MODEL, "openai/gpt-5.4/b c"),
+        (b"GET", b"/models/a/models/b", MODEL, "a/models/b"),
+        (b"GET", b"/models/%ff", MODEL, "\ufffd"),
     ],
 )
-def test_what_is_not_there_is_refused(method: bytes, path: bytes, code: str, allow: bytes | None) -> None:
-    assert ours(path)
-    with pytest.raises(CallerFault) as raised:
+def test_what_there_is(mount: bytes, method: bytes, path: bytes, endpoint: Endpoint, argument: str) -> None:
+    assert ours(mount + path)
+    assert find(method, mount + path) == (endpoint, argument)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"/v1", b"/v1/", b"/v1/chat/completions/", b"/v1//models", b"/V1/models", b"/v1/nothing", b"/v1beta/models"],
+)
+def test_what_there_is_not(path: bytes) -> None:
+    with pytest.raises(CallerFault) as fault:
+        find(b"GET", path)
+    assert fault.value.code == "route_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        (b"GET", b"/v1/chat/completions", b"POST"),
+        (b"HEAD", b"/v1/responses", b"POST"),
+        (b"POST", b"/v1/models", b"GET, HEAD"),
+        (b"DELETE", b"/api/v1/models/a", b"GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_one(method: bytes, path: bytes, allow: bytes) -> None:
+    with pytest.raises(CallerFault) as fault:
         find(method, path)
-    assert raised.value.code == code
-    assert dict(raised.value.headers).get(b"allow") == allow
+    assert (fault.value.code, fault.value.headers) == ("method_not_allowed", ((b"allow", allow),))
 
 
-def test_head_is_answered_as_get() -> None:
-    assert find(b"HEAD", b"/v1/models") == find(b"GET", b"/v1/models")
+def test_the_fast_lane_owns_whole_prefixes() -> None:
+    for prefix in OWNED:
+        assert ours(prefix) and ours(prefix + b"/") and ours(prefix + b"/anything/at/all")
+        assert not ours(prefix + b"x")
+    for path in (b"/", b"/healthz", b"/admin/v1/keys", b"/api", b"/api/v2/models", b"*", b"", b"/%76%31/models"):
+        assert not ours(path)
 
 
-@pytest.mark.parametrize("path", [b"/", b"/v1x", b"/admin/v1/keys", b"/healthz", b"/apiv1/models", b""])
-def test_everything_else_belongs_to_the_other_lane(path: bytes) -> None:
-    assert not ours(path)
+@given(st.binary(max_size=40))
+def test_whatever_is_found_is_ours(path: bytes) -> None:
+    for mount in (b"", b"/v1/", b"/api/v1/models/"):
+        try:
+            find(b"GET", mount + path)
+        except CallerFault as fault:
+            code = fault.code
+        else:
+            code = ""
+        assert code == "route_not_found" or (ours(mount + path) and code in ("", "method_not_allowed"))
 
 
-def test_no_route_is_listed_twice() -> None:
-    assert len(ROUTES) == len(set(ROUTES))
+def test_each_route_is_listed_once() -> None:
+    assert len(set(ROUTES)) == len(ROUTES)
+    for method, path in ROUTES:
+        if ours(path.encode()):
+            find(method.encode(), path.encode())
