@@ -17,6 +17,7 @@ from tests.request.stage import DONE, END, MODEL, SILENCE, Stage, chunk, delta, 
 
 Make = Callable[..., Stage]
 FLEX = Behaviour(start=3.0, output_tokens=12, reasoning_tokens=4, cached_share=0.5)
+SLOW = Behaviour(start=60.0)
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -132,3 +133,24 @@ async def test_the_facts_of_a_model(clock: MockClock, stage: Make) -> None:
     client = await s.call(start_within="10s")
     assert client.json()["choices"][0]["message"]["content"] == "Hello"
     assert (client.headers["x-startline-model"], client.headers["x-startline-cost-usd"]) == (MODEL, "0.0002")
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(cut_rate=1.0), Behaviour(error_rate=1.0, error_after_tokens=3)])
+async def test_a_broken_stream_of_responses_ends_in_an_error_event_in_its_order(
+    patient: MockClock, stage: Make, nursery: trio.Nursery, behaviour: Behaviour
+) -> None:
+    s = stage()
+    await simulated(s, nursery, behaviour, SLOW)
+    call, client = s.prepare({"input": "hi", "stream": True, "start_within": "10s"}, endpoint=RESPONSES)
+    await s.run(call)
+    s.check()
+    events = [
+        msgspec.json.decode(line.removeprefix(b"data: "))
+        for line in client.body.split(b"\n")
+        if line.startswith(b"data: ")
+    ]
+    numbers = [one["sequence_number"] for one in events if "sequence_number" in one]
+    assert numbers == sorted(set(numbers)) and numbers[0] == 0, "they count upwards"
+    assert events[-1]["type"] in ("error", "response.failed")
+    assert not any(one["type"] == "response.completed" for one in events)
+    assert (s.request.status, s.attempts[0].outcome) == (200, "failed")

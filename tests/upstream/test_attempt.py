@@ -1,11 +1,14 @@
 """One attempt over real sockets: it reports its start or its fault, and leaves nothing open whichever way it ends."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import brotli
 import msgspec
 import pytest
 import trio
+import zstandard
 
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import ApplianceFault
@@ -308,6 +311,42 @@ async def test_an_attempt_keeps_no_credential(serve: Serve) -> None:
         held = [getattr(attempt, name) for name in Attempt.__slots__]
         assert b"canary-credential" in server.requests[0]
         assert "canary" not in repr(held) and attempt._secret is None
+
+
+def zipped(coding: str, *pieces: bytes) -> list[bytes]:
+    """Each piece compressed so that it can be read when it comes."""
+    if coding == "br":
+        brotlied = brotli.Compressor()
+        return [brotlied.process(piece) + brotlied.flush() for piece in pieces] + [brotlied.finish()]
+    if coding == "zstd":
+        packer = zstandard.ZstdCompressor().compressobj()
+        flush = zstandard.COMPRESSOBJ_FLUSH_BLOCK
+        return [packer.compress(piece) + packer.flush(flush) for piece in pieces] + [packer.flush()]
+    deflater = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
+    return [deflater.compress(piece) + deflater.flush(zlib.Z_SYNC_FLUSH) for piece in pieces] + [deflater.flush()]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_compressed_stream_starts_when_its_first_word_comes(serve: Serve, coding: str) -> None:
+    started = trio.Event()
+    first, *rest = zipped(coding, ROLE + WORD, DONE)
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(STREAM_HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: " + coding.encode() + b"\r\n\r\n"))
+        await peer.send(chunk(first))
+        await started.wait()
+        await peer.send(b"".join(map(chunk, rest)) + b"0\r\n\r\n")
+        await peer.gone()
+
+    server = await serve(play)
+    async with Emptied(pool()) as p:
+        attempt = await Trying(p, server).begin()
+        assert attempt.first == ROLE + WORD
+        started.set()
+        assert await attempt.more() == b"" and attempt.end == "complete"
+        await attempt.drain()
+        assert p.idle_count() == 1
 
 
 async def test_a_retry_is_told(serve: Serve) -> None:
