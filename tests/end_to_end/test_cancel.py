@@ -64,7 +64,7 @@ def test_in_mid_stream_after_a_race_was_decided(stage: Stage) -> None:
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_before_the_first_token(stage: Stage, api: str, streamed: bool) -> None:
     mark = stage.mark()
-    with stage.client(timeout=0.4) as client:
+    with stage.client(timeout=1.0) as client:
         make: Any = client.chat.completions if api == "chat" else client.responses
         with pytest.raises(openai.APITimeoutError):
             make.create(**(chat if api == "chat" else response)("wait", mark, "start=60"), stream=streamed)
@@ -75,7 +75,7 @@ def test_before_the_first_token(stage: Stage, api: str, streamed: bool) -> None:
 
 def test_before_the_first_token_of_a_race_with_both_rungs_running(stage: Stage) -> None:
     mark = stage.mark()
-    with stage.client(timeout=0.9) as client:
+    with stage.client(timeout=1.4) as client:
         with pytest.raises(openai.APITimeoutError):
             client.chat.completions.create(**chat("wait", mark, "start=60", extra_body=RACED))
         told = gone(stage, mark, 499)
@@ -86,7 +86,7 @@ def test_before_the_first_token_of_a_race_with_both_rungs_running(stage: Stage) 
 
 def test_while_the_answer_is_assembled(stage: Stage) -> None:
     mark = stage.mark()
-    with stage.client(timeout=0.5) as client:
+    with stage.client(timeout=1.0) as client:
         with pytest.raises(openai.APITimeoutError):
             client.chat.completions.create(**chat("wait", mark, SLOW, extra_body=RACED))
         told = gone(stage, mark, 499)

@@ -147,7 +147,7 @@ async def one(client: openai.AsyncOpenAI, kind: int, mark: str) -> str:
             await anext(stream)
             await stream.close()
         case 8:
-            asked = chat(text, mark, "echo=true,flex.start=1.2,default.start=60,tokens_per_s=300", **raced)
+            asked = chat(text, mark, "echo=true,flex.start=1.4,default.start=60,tokens_per_s=300", **raced)
             raw = await client.chat.completions.with_raw_response.create(**asked, stream=True)
             assert "".join([chunk.choices[0].delta.content or "" async for chunk in raw.parse()]) == text
         case _:

@@ -1,6 +1,6 @@
 """Races won by either tier, in both APIs, plain and streamed; and records that match what the provider served.
 
-Windows are short: with one second the dearer rung launches after half a second.
+The window is two seconds: the dearer rung launches after one, which leaves a busy machine room on both sides.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ from tests.end_to_end.stage import Json, Stage, Told
 
 pytestmark = pytest.mark.sockets
 
-WINDOW = {"start_within": "1s"}
-LAUNCH_S = 0.5
+WINDOW = {"start_within": "2s"}
+WINDOW_S, LAUNCH_S = 2.0, 1.0
 
 # reason: (what the provider does, tier that wins, outcomes of the attempts in order of launch, deadline met)
 RACES: dict[str, tuple[str, str, list[str], bool]] = {
     "flex_won": ("", "flex", ["won"], True),
-    "flex_won_late": ("flex.start=0.7,default.start=30", "flex", ["won", "lost"], True),
+    "flex_won_late": ("flex.start=1.4,default.start=30", "flex", ["won", "lost"], True),
     "flex_deadline": ("flex.start=30", "default", ["lost", "won"], True),
     "flex_capacity": ("flex.refuse=flex_unavailable", "default", ["refused", "won"], True),
     "flex_upstream_error": ("flex.refuse=server_error", "default", ["failed", "won"], True),
@@ -58,7 +58,7 @@ def check_race(told: Told, entries: list[Json], headers: Any, reason: str, strea
     assert headers["x-startline-deadline-met"] == ("true" if met else "false")
     assert [attempt["outcome"] for attempt in told.attempts] == outcomes
     assert [attempt["tier_sent"] for attempt in told.attempts] == ["flex", "default"][: len(outcomes)]
-    assert (request["deadline_met"], request["window_s"]) == (met, 1.0)
+    assert (request["deadline_met"], request["window_s"]) == (met, WINDOW_S)
     assert request["streamed"] is streamed
     assert all(entry["streamed"] for entry in entries), "a race always streams upstream"
     for attempt, entry in zip(told.attempts, entries, strict=True):
@@ -90,7 +90,7 @@ def test_race(stage: Stage, reason: str, api: str, streamed: bool) -> None:
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_the_deadline_passes_and_the_answer_still_comes(stage: Stage, api: str) -> None:
     mark = stage.mark()
-    asked = (chat if api == "chat" else response)("late", mark, "flex.start=30,default.start=0.8", extra_body=WINDOW)
+    asked = (chat if api == "chat" else response)("late", mark, "flex.start=30,default.start=1.3", extra_body=WINDOW)
     with stage.client() as client:
         headers, _ = say(client, api, False, asked)
     entries = stage.served(mark)

@@ -193,7 +193,7 @@ const topics = {
       if (chunks === 4) abort.abort();
     }
     const early = new AbortController();
-    setTimeout(() => early.abort(), 800);
+    setTimeout(() => early.abort(), 1500);
     const race = chat("wait", marks[1], "start=60", { start_within: "1s" });
     const before = await failure(client.chat.completions.create(race, { signal: early.signal }));
     const loop = await client.responses.create(
