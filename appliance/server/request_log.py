@@ -41,7 +41,7 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     total_s: float
     overhead_s: float
     attempts: int
-    cost_usd: str | None
+    cost_usd: str | None  # shape: allow units because it is the text that people read, not a number
     client_gone: bool
 
 

@@ -1,6 +1,6 @@
 """The inbox: bodies in order and with room for few, an end that needs no room, senders that are told to stop."""
 
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import trio
@@ -65,12 +65,12 @@ async def _run(application: Any, *, closed: bool, parts: int = 0) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    config = Config()
+    config, scope, part = Config(), cast(Any, {"type": "http"}), cast(Any, PART)
     with trio.fail_after(5):
         async with LaneTaskGroup(lambda: closed) as group:
-            put = await group.spawn_app(ASGIWrapper(application), config, {"type": "http"}, send)
+            put = await group.spawn_app(ASGIWrapper(application), config, scope, send)
             for _ in range(parts):
-                await put(PART)
+                await put(part)
     return sent
 
 
