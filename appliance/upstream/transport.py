@@ -23,7 +23,7 @@ from appliance.upstream.origin import Origin
 
 Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
 
-JOIN_BYTES = 16_384
+JOIN_BYTES = 262_144
 """A request's body up to this size goes out in one send with its head."""
 
 RETRY_WITHIN_S = 1.0
