@@ -62,7 +62,8 @@ class Work:
         if attempt is self.winner and attempt.end == "complete":
             return "won"
         if attempt.fault is not None:
-            return "refused" if attempt.fault.kind.code == "provider_refused" else "failed"
+            refused = attempt.fault.kind.code == "provider_refused" and attempt.started_s is None
+            return "refused" if refused else "failed"
         cause = self.causes.get(attempt.ordinal)
         if cause == "lost_race":
             return "lost"

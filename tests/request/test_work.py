@@ -11,8 +11,8 @@ from appliance.request.work import Work
 class Ended:
     """As much of an attempt as its outcome needs."""
 
-    def __init__(self, end: str, fault: UpstreamFault | None = None) -> None:
-        self.ordinal, self.end, self.fault = 1, end, fault
+    def __init__(self, end: str, fault: UpstreamFault | None = None, started_s: float | None = None) -> None:
+        self.ordinal, self.end, self.fault, self.started_s = 1, end, fault, started_s
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ class Ended:
         (Ended("complete"), None, True, True, "won"),
         (Ended("failed", UpstreamFault("provider_refused")), None, False, False, "refused"),
         (Ended("failed", UpstreamFault("provider_error")), None, False, False, "failed"),
+        (Ended("failed", UpstreamFault("provider_refused"), 1.0), None, False, True, "failed"),
         (Ended("failed", UpstreamFault("provider_cut_off")), None, False, True, "failed"),
         (Ended("cancelled"), "lost_race", False, False, "lost"),
         (Ended("cancelled"), "too_slow", False, False, "cancelled"),
