@@ -192,7 +192,7 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
     admitted = work.admitted
     return estimate_tokens(
         Seen(
-            request_bytes=len(attempt.body),
+            request_bytes=attempt.body_bytes,
             accepted=attempt.sent_s is not None and not refused,
             deltas=reader.events if reader is not None else 0,
             text_bytes=reader.output_bytes_estimate if reader is not None else len(attempt.whole or b""),

@@ -43,6 +43,7 @@ class Attempt:
         "_now_unix_s",
         "_secret",
         "body",
+        "body_bytes",
         "content_s",
         "dialect",
         "end",
@@ -88,6 +89,7 @@ class Attempt:
         self.dialect = dialect
         self.headers = headers
         self.body = body
+        self.body_bytes = len(body)
         self.reader = reader
         self.stream = reader is not None
         self.scope = trio.CancelScope()
@@ -115,6 +117,7 @@ class Attempt:
             self.head = answer = await self._exchange.request(
                 self.target.origin, self._make_head, self.body, self._sent
             )
+            self.body = b""  # sent for good; a stream may last, and prompts are long
             if not 200 <= answer.status < 300:
                 await self._error(answer)
             elif self.stream:
@@ -137,7 +140,7 @@ class Attempt:
             secret() if secret is not None else "",
             self.headers,
             stream=self.stream,
-            length=len(self.body),
+            length=self.body_bytes,
             ordinal=self.ordinal,
         )
 

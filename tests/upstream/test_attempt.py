@@ -87,6 +87,7 @@ async def test_a_stream_from_start_to_end(serve: Serve) -> None:
         attempt = await trying.begin()
         assert attempt.fault is None and attempt.started_s is not None and attempt.content_s == attempt.started_s
         assert attempt.first == ROLE + WORD
+        assert (attempt.body, attempt.body_bytes) == (b"", len(BODY)), "what was sent is not kept"
         assert await attempt.more() == b""
         assert (attempt.end, attempt.reader and attempt.reader.terminal_event) == ("complete", DONE)
         await attempt.drain()
