@@ -26,6 +26,8 @@ async def test_it_looks_once_a_second_until_cancelled(
     autojump_clock: MockClock, setting_s: float, comment_s: float
 ) -> None:
     gateway: Any = Watched(setting_s)
+    flushes: list[float] = []
     with trio.move_on_after(3.5):
-        await pulse.run(gateway)
+        await pulse.run(gateway, lambda: flushes.append(trio.current_time()))
     assert gateway.looks == [(1.0, comment_s), (2.0, comment_s), (3.0, comment_s)]
+    assert flushes == [1.0, 2.0, 3.0]
