@@ -150,6 +150,7 @@ class Gateway:
             self._settle(call, work)
             for attempt in work.attempts:
                 attempt.close()
+            work.forget_frames()
 
     async def _steps(self, call: Call, work: Work) -> None:
         self.ledger.check()

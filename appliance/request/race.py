@@ -81,8 +81,12 @@ class _Driver:
         async with trio.open_nursery() as nursery:
             await self._guarded(self._decide, nursery)
             nursery.cancel_scope.cancel()
-        if self._bug is not None:
-            raise self._bug
+        bug, self._bug = self._bug, None
+        if bug is not None:
+            try:
+                raise bug
+            finally:
+                del bug  # else its frames would hold it, and it them
         if self._fault is not None:
             raise self._fault
         self._work.reason = self._machine.reason()

@@ -68,3 +68,12 @@ class Work:
         if cause == "lost_race":
             return "lost"
         return "client_gone" if cause == "client_gone" or self.client_gone else "cancelled"
+
+    def forget_frames(self) -> None:
+        """Let go of what the fault was raised through: frames that hold this request, prompt and all, as it holds them.
+
+        Such a cycle would wait for the garbage collector, which seldom runs here.
+        """
+        fault = self.fault
+        if fault is not None:
+            fault.__traceback__ = fault.__cause__ = fault.__context__ = None

@@ -1,5 +1,6 @@
 """The whole of a request: whatever ends it, it is answered if anyone is left, settled once, and leaves nothing open."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from appliance.domain.errors import CallerFault
 from appliance.request.answer import REFUSE_S
 from appliance.request.call import Call
 from appliance.request.endpoint import EMBEDDINGS, MODEL, MODELS
+from appliance.request.work import Work
+from appliance.upstream.attempt import Attempt
 from tests.request.stage import (
     DONE,
     END,
@@ -19,6 +22,9 @@ from tests.request.stage import (
     Client,
     Stage,
     at,
+    chunk,
+    delta,
+    head,
     leaves,
     refuses,
     starts,
@@ -516,3 +522,41 @@ async def test_a_slot_is_given_back_when_the_plan_cannot_be_made(
     monkeypatch.setattr("appliance.request.plan.plan_race", broken)
     client = await s.race()
     assert client.status == 500
+
+
+ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
+    "streamed": ({"default": starts(1.0, "default")}, {"stream": True}, 0),
+    "whole": ({"default": whole(1.0, COMPLETION)}, {}, 0),
+    "raced": ({"flex": SILENCE, "default": starts(1.0, "default")}, {"start_within": "10s"}, 0),
+    "caller's fault": ({}, {"start_within": "0.1s"}, 0),
+    "refused": ({"default": refuses(1.0, 500, "server_error")}, {}, 0),
+    "cut": ({"default": [(0.0, "close")]}, {}, 0),
+    "cut in mid-stream": ({"default": [*starts(1.0, "default")[:2], (2.0, "close")]}, {"stream": True}, 0),
+    "all rungs refused": (
+        {"flex": refuses(1.0, 429, "x", "retry-after: 1"), "default": refuses(1.0, 503, "x", "retry-after: 9")},
+        {"start_within": "10s"},
+        0,
+    ),
+    "not assembled": (
+        {"flex": [(0.0, head() + chunk(delta("flex", {"audio": {"id": "a"}})) + chunk(DONE) + END)]},
+        {"start_within": "10s"},
+        0,
+    ),
+    "client gone": ({"default": starts(1.0, "default", ends_s=9.0)}, {"stream": True}, 2.0),
+    "client gone in a race": ({"flex": SILENCE, "default": SILENCE}, {"start_within": "10s"}, 7.0),
+}
+
+
+@pytest.mark.parametrize(("scripts", "fields", "leaves_s"), ENDS.values(), ids=ENDS)
+async def test_nothing_of_a_request_waits_for_the_collector(
+    clock: MockClock, stage: Make, scripts: dict[str, Any], fields: dict[str, Any], leaves_s: float
+) -> None:
+    s = stage(**scripts)
+    gc.collect()
+    gc.disable()
+    try:
+        await s.call(leaves(leaves_s) if leaves_s else None, **fields)
+        left = [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, Work | Attempt | Call)]
+    finally:
+        gc.enable()
+    assert left == []

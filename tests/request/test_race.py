@@ -1,5 +1,6 @@
 """Races on virtual time: who is asked when, who wins, and that every loser is closed before the client hears a byte."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from appliance.domain.errors import ApplianceFault
+from appliance.request.work import Work
 from appliance.wire import openai_chat
 from appliance.wire.dialect import Asked
 from tests.request.stage import (
@@ -325,6 +327,23 @@ async def test_a_bug_in_an_attempt_is_answered_and_settled_like_any_fault(
     client = await s.race()
     assert (client.status, client.error["code"], s.request.status) == (500, "internal_error", 500)
     assert [one.outcome for one in s.attempts] == ["cancelled"]
+
+
+async def test_a_bug_leaves_no_cycle_behind(clock: MockClock, stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = stage(flex=SILENCE, default=SILENCE)
+
+    def secret(_: object) -> str:
+        raise Broken
+
+    monkeypatch.setattr(s.directory, "secret", secret)
+    gc.collect()
+    gc.disable()
+    try:
+        await s.race()
+        left = [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, Work | Broken)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 async def test_a_launch_that_fails_raises_its_fault_out_of_the_nursery(

@@ -39,3 +39,17 @@ def test_outcomes(attempt: Any, cause: Any, gone: bool, won: bool, outcome: str)
     if won:
         work.winner = attempt
     assert work.outcome_of(attempt) == outcome
+
+
+def test_a_fault_lets_go_of_its_frames() -> None:
+    work = Work(None)  # type: ignore[arg-type]
+    work.forget_frames()
+    try:
+        try:
+            raise KeyError
+        except KeyError:
+            raise UpstreamFault("provider_error") from None
+    except UpstreamFault as fault:
+        work.fault = fault
+    work.forget_frames()
+    assert (work.fault.__traceback__, work.fault.__context__) == (None, None)
