@@ -96,6 +96,8 @@ class Client:
         self.stream = stream
         self._buffer = b""
         self._ended = False
+        self.was_reset = False
+        """Whether the connection ended in disorder."""
 
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
@@ -112,7 +114,7 @@ class Client:
         try:
             data = await self.stream.receive_some()
         except trio.BrokenResourceError:
-            data = b""
+            data, self.was_reset = b"", True
         self._ended = not data
         self._buffer += data
         return bool(data)

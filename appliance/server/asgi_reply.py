@@ -140,7 +140,6 @@ class InferenceApp:
                 if body is None:
                     nursery.cancel_scope.cancel()
                     return
-                key = front.still_valid(key, table.get, scope["query_string"], peer)
                 if front.stopping:
                     raise ApplianceFault("shutting_down")
             except Fault as fault:

@@ -122,7 +122,6 @@ class FastConnection:
                     found = reader.next_body()
                     if found is None:
                         found = await self._read_body(head)
-                        key = front.still_valid(key, head.get, head.query, self._peer)
                     body = found
                 if front.stopping:
                     raise ApplianceFault("shutting_down")

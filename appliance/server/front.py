@@ -8,11 +8,9 @@ from typing import Protocol
 import msgspec
 import trio
 
-from appliance.domain.identity import ApiKey
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
 from appliance.net.hangup import HangUps
-from appliance.request.admit import HeaderGetter
 from appliance.request.answer import Gateway
 from appliance.settings import Settings
 
@@ -83,12 +81,6 @@ class Front:
         at = self._next_random
         self._next_random = at + ID_RANDOM_BYTES
         return request_id(at_unix_us, self._random[at : at + ID_RANDOM_BYTES])
-
-    def still_valid(self, key: ApiKey, get: HeaderGetter, query: bytes, peer: str | None) -> ApiKey:
-        """The key of a request whose body took a while to come, checked again if it has changed. Raises CallerFault."""
-        if self.gateway.directory.key(key.public_id) is key:
-            return key
-        return self.gateway.identify(get, query, peer)
 
     async def watch(self) -> None:
         """Look at every connection now and then, until cancelled; so no limit is passed by more than a half."""

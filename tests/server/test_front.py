@@ -1,4 +1,4 @@
-"""What connections share: dates, ids, patience, a key looked at again, and who is told of a stop."""
+"""What connections share: dates, ids, patience, and who is told of a stop."""
 
 from email.utils import parsedate_to_datetime
 
@@ -6,7 +6,6 @@ import pytest
 import trio
 import trio.testing
 
-from appliance.domain.errors import CallerFault
 from appliance.server.front import Patience
 from tests.rig import Rig, request
 
@@ -36,22 +35,6 @@ def test_each_phase_has_its_patience() -> None:
     assert [patience.of_s(phase) for phase in ("IDLE", "HEAD", "BODY")] == [75, 30, 20]
     assert patience.of_s("BUSY") == patience.of_s("LINGER") == float("inf")
     assert patience.shortest_s == 10
-
-
-async def test_a_key_that_changed_is_looked_at_again(rig: Rig) -> None:
-    front, keys = rig.appliance.front, rig.appliance.store.api_keys
-    made, token = await rig.new_key()
-    head = {b"authorization": b"Bearer " + token.encode()}
-    key = front.gateway.identify(head.get, b"", None)
-    assert key.key_id == made.key_id
-    nothing: dict[bytes, bytes] = {}
-    assert front.still_valid(key, nothing.get, b"", None) is key, "unchanged: not even its credential is read"
-    await rig.new_key()
-    assert front.still_valid(key, head.get, b"", None) == key
-    await keys.revoke(made.key_id, now_unix_s=1)
-    with pytest.raises(CallerFault) as fault:
-        front.still_valid(key, head.get, b"", None)
-    assert fault.value.code == "revoked_api_key"
 
 
 async def test_connections_are_looked_at_now_and_then_and_told_of_a_stop(
