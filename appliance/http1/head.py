@@ -18,7 +18,9 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 ParserType: TypeAlias = type[httptools.HttpRequestParser] | type[httptools.HttpResponseParser]
 
-_TOKEN = b"abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+.^_`|~"
+TOKEN = b"abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+.^_`|~"
+"""The bytes of a token (RFC 9110 section 5.6.2)."""
+
 _CONTROL = bytes(byte for byte in range(256) if (byte < 32 and byte != 9) or byte == 127)
 _SINGLE = (b"content-length", b"transfer-encoding", b"host")
 _PERSISTENT = (b"keep-alive", b"Keep-Alive")
@@ -27,7 +29,7 @@ _UPGRADES = (b"upgrade", b"http2-settings")
 
 def is_token(name: bytes) -> bool:
     """Whether `name` is a token (RFC 9110 section 5.6.2): a legal method or header name."""
-    return bool(name) and not name.strip(_TOKEN)
+    return bool(name) and not name.strip(TOKEN)
 
 
 def is_field_value(value: bytes) -> bool:

@@ -8,12 +8,14 @@ value can end its line. Nothing is added: the caller says every header, framing 
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from appliance.http1.head import is_token
+from appliance.http1.head import TOKEN, is_token
 
 LAST_CHUNK = b"0\r\n\r\n"
 """Ends a chunked body without trailers."""
 
 _PLAIN = bytes(range(32, 127)) + b"\t"
+_LINE = b": ".join
+"""A pair of name and value as a line: all lines of a head without a step of the interpreter for each."""
 _ENCODED = tuple(bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte for byte in range(256))
 _PHRASES = {int(status): status.phrase.encode() for status in HTTPStatus}
 _STATUS_LINES = tuple(b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(600))
@@ -58,19 +60,18 @@ def chunk(data: bytes) -> bytes:
 
 
 def _head(start_line: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    lines = [start_line]
-    for name, value in headers:
-        if not is_token(name):
-            raise ValueError("not a header name")
-        lines.append(b"%b: %b\r\n" % (name, value))
-    lines.append(b"\r\n")
-    head = b"".join(lines)
-    # One look at the whole head instead of one per value: of bytes that are not plain, only our line ends may be there.
-    if head.translate(None, _PLAIN) == b"\r\n" * len(lines):
-        return head
-    return b"".join([start_line, *[_safe_line(line) for line in lines[1:-1]], b"\r\n"])
+    return b"%b%b\r\n" % (start_line, header_lines(headers))
 
 
-def _safe_line(line: bytes) -> bytes:
-    name, _, value = line[:-2].partition(b": ")
-    return b"%b: %b\r\n" % (name, safe_value(value))
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Header lines, each with its line end. Names are tokens (else `ValueError`); values are made safe."""
+    headers = list(headers)
+    # One look at all names and one at all lines, instead of two for each: names may have bytes of tokens alone, and of
+    # bytes that are not plain the lines may have nothing but their ends.
+    names = [name for name, _ in headers]
+    if b"" in names or b"".join(names).translate(None, TOKEN):
+        raise ValueError("not a header name")
+    lines = b"\r\n".join([*map(_LINE, headers), b""])
+    if lines.translate(None, _PLAIN) == b"\r\n" * len(headers):
+        return lines
+    return b"".join([b"%b: %b\r\n" % (name, safe_value(value)) for name, value in headers])

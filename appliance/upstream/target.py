@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.domain.catalog import Provider
-from appliance.http1.write import safe_value
+from appliance.http1.write import header_lines, safe_value
 from appliance.upstream.headers import Header
 from appliance.upstream.origin import Origin, parse_base_url
 
@@ -42,17 +42,14 @@ def request_head(
 
     Attempts after the first carry a changed idempotency key: the rungs of a race are different calls to the provider.
     """
-    parts = [
+    if ordinal > 1:
+        headers = [
+            (name, b"%b-%d" % (value, ordinal) if name == b"idempotency-key" else value) for name, value in headers
+        ]
+    return b"%bauthorization: Bearer %b\r\naccept: %b\r\n%b%b\r\n" % (
         to.start,
-        b"authorization: Bearer ",
         safe_value(secret),
-        b"\r\naccept: text/event-stream" if stream else b"\r\naccept: application/json",
-    ]
-    for name, value in headers:
-        if ordinal > 1 and name == b"idempotency-key":
-            value = b"%b-%d" % (value, ordinal)
-        parts += (b"\r\n", name, b": ", safe_value(value))
-    if length is not None:
-        parts.append(b"\r\ncontent-length: %d" % length)
-    parts.append(b"\r\n\r\n")
-    return b"".join(parts)
+        b"text/event-stream" if stream else b"application/json",
+        header_lines(headers),
+        b"" if length is None else b"content-length: %d\r\n" % length,
+    )
