@@ -40,6 +40,11 @@ STREAM_BYTES = 4 * 1024 * 1024 * 1024
 """A bound on one streamed answer of a provider, against one that never ends."""
 
 
+def unix_s() -> float:
+    """Wall clock in seconds."""
+    return time.time_ns() / 1e9
+
+
 class Appliance:
     """The parts of one running process."""
 
@@ -62,7 +67,7 @@ class Appliance:
             ledger=store.ledger,
             prices=self.prices,
             pool=self.pool,
-            unix_s=time.time,
+            unix_s=unix_s,
             on_settled=self._settled,
         )
         self.front = Front(self.gateway, settings)

@@ -1,4 +1,4 @@
-"""Providers, their models and the rungs of a ladder. The rule: what a provider can do is data, decided before a call."""
+"""Providers, their models and the rungs of a ladder. The rule: what a provider can do is data, known before a call."""
 
 from typing import Literal
 

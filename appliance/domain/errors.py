@@ -48,7 +48,9 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("model_not_allowed", "permission", 403, False, "Use a model that the key allows."),
     FaultKind("model_not_found", "not_found", 404, False, "GET /v1/models lists the models there are."),
     FaultKind("route_not_found", "not_found", 404, False, "See the README for the routes there are."),
-    FaultKind("record_not_found", "not_found", 404, False, "List what there is; the id may be of another organisation."),
+    FaultKind(
+        "record_not_found", "not_found", 404, False, "List what there is; the id may be of another organisation."
+    ),
     FaultKind("name_taken", "validation", 409, False, "Choose another name, or remove what has it."),
     FaultKind("operator_only", "permission", 403, False, "Use the command line on the machine that serves."),
     FaultKind("method_not_allowed", "validation", 405, False, "Use the method that the Allow header names."),

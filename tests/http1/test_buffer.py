@@ -24,6 +24,7 @@ def test_a_head_sent_byte_by_byte_is_searched_and_copied_once() -> None:
     unread = _Lines()
     searched = 0
     buffers = set()
+    taken = None
     for i in range(len(head)):
         unread._append(head[i : i + 1])
         searched += len(unread._buf) - unread._scan

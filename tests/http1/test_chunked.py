@@ -1,5 +1,7 @@
 """The chunked coding: what was chunked comes back however it is cut; limits; linear cost."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def _decode(pieces: list[bytes], limits: Limits = _LIMITS) -> tuple[bytes, bool,
     st.binary(max_size=10),
     CUTS,
 )
-def test_round_trip_cut_anywhere(chunks, extension: bytes, trailers: bytes, after: bytes, cuts: list[int]) -> None:
+def test_round_trip_cut_anywhere(chunks: Any, extension: bytes, trailers: bytes, after: bytes, cuts: list[int]) -> None:
     data = b"".join(b"%X%b\r\n%b\r\n" % (len(c), extension, c) for c in chunks)
     data += b"000" + extension + b"\r\n" + trailers + b"\r\n"
     for pieces in ([data + after], cut_at(data + after, cuts), byte_by_byte(data + after)):

@@ -1,5 +1,7 @@
 """The one reading of Content-Length and Transfer-Encoding."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from appliance.http1.refusal import ProtocolRefusal
         ({b"transfer-encoding": b"CHUNKED"}, True, (None, True)),
     ],
 )
-def test_accepted(index, http_1_1: bool, expected) -> None:
+def test_accepted(index: Any, http_1_1: bool, expected: Any) -> None:
     assert body_framing(index, http_1_1, 400) == expected
 
 
@@ -35,7 +37,7 @@ def test_accepted(index, http_1_1: bool, expected) -> None:
         ({b"content-length": b"9" * 19}, True),
     ],
 )
-def test_refused(index, http_1_1: bool, status: int) -> None:
+def test_refused(index: Any, http_1_1: bool, status: int) -> None:
     with pytest.raises(ProtocolRefusal) as refused:
         body_framing(index, http_1_1, status)
     assert (refused.value.status, refused.value.code) == (status, "bad_framing")

@@ -1,5 +1,7 @@
 """What is a header line, byte for byte; connection options and upgrades."""
 
+from typing import Any
+
 import httptools
 import pytest
 from hypothesis import assume, given
@@ -18,7 +20,7 @@ SIDES = [
 
 
 @pytest.mark.parametrize(("parser", "line", "status"), SIDES)
-def test_every_byte_in_a_name(parser, line: bytes, status: int) -> None:
+def test_every_byte_in_a_name(parser: Any, line: bytes, status: int) -> None:
     for byte in range(256):
         name = b"a" + bytes([byte]) + b"b"
         head = line + name + b": v\r\n\r\n"
@@ -35,7 +37,7 @@ def test_every_byte_in_a_name(parser, line: bytes, status: int) -> None:
 
 @pytest.mark.parametrize(("parser", "line", "status"), SIDES)
 @pytest.mark.parametrize("around", [(b"v", b"w"), (b"", b"w"), (b"v", b"")], ids=["inside", "first", "last"])
-def test_every_byte_in_a_value(parser, line: bytes, status: int, around: tuple[bytes, bytes]) -> None:
+def test_every_byte_in_a_value(parser: Any, line: bytes, status: int, around: tuple[bytes, bytes]) -> None:
     for byte in range(256):
         value = around[0] + bytes([byte]) + around[1]
         head = line + b"a:" + value + b"\r\nb: c\r\n\r\n"
@@ -122,7 +124,7 @@ def test_keep_alive(values: list[bytes], http_1_1: bool, expected: bool) -> None
         ([(b"connection", b"upgraded")], [(b"connection", b"upgraded")]),
     ],
 )
-def test_upgrades_leave_both_tables(before, after) -> None:
+def test_upgrades_leave_both_tables(before: Any, after: Any) -> None:
     fields = list(before)
     index = index_fields(fields, 400)
     settle_connection(fields, index, True)

@@ -1,5 +1,7 @@
 """Rules of the server's side, each whole and byte by byte; valid requests agree with h11."""
 
+from typing import Any
+
 import h11
 import pytest
 from hypothesis import given
@@ -189,7 +191,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=[case[0] for case in ACCEPTED])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_accepted(case, cut) -> None:
+def test_accepted(case: Any, cut: Any) -> None:
     _, data, *expected = case
     assert requests(cut(data)) == [tuple(expected), ("waiting", False)]
 
@@ -313,7 +315,7 @@ def test_a_body_in_one_segment_is_one_slice_and_a_whole_feed_is_not_copied() -> 
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_feed_takes_any_bytes(kind) -> None:
+def test_feed_takes_any_bytes(kind: Any) -> None:
     reader = RequestReader(SMALL)
     reader.feed(kind(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Le"))
     assert reader.next_head() is None
@@ -381,7 +383,9 @@ def _framed(body: bytes | list[bytes] | None) -> tuple[list[tuple[bytes, bytes]]
 
 
 @given(_METHODS, _TARGETS, _HEADERS, _BODIES, CUTS)
-def test_written_requests_are_read_back_and_agree_with_h11(method, target, headers, body, cuts) -> None:
+def test_written_requests_are_read_back_and_agree_with_h11(
+    method: Any, target: Any, headers: Any, body: Any, cuts: Any
+) -> None:
     framing, wire, content = _framed(body)
     sent = [(b"Host", b"a"), *headers, *framing]
     data = request_head(method, target, sent) + wire

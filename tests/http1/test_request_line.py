@@ -1,5 +1,7 @@
 """The request line, byte for byte."""
 
+from typing import Any
+
 import pytest
 
 from appliance.http1.refusal import ProtocolRefusal
@@ -14,7 +16,7 @@ from tests.http1.drive import SMALL, requests
         (b"M-SEARCH * HTTP/1.0\r\n", (b"M-SEARCH", b"*", (1, 0))),
     ],
 )
-def test_three_parts(line: bytes, expected) -> None:
+def test_three_parts(line: bytes, expected: Any) -> None:
     assert split_request_line(line) == expected
 
 
@@ -76,7 +78,7 @@ def test_every_byte_in_a_method() -> None:
         (b"http://a?b/c", (b"/", b"b/c", b"a")),
     ],
 )
-def test_targets(target: bytes, expected) -> None:
+def test_targets(target: bytes, expected: Any) -> None:
     assert split_target(b"GET", target) == expected
 
 

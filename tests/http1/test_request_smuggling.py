@@ -1,5 +1,7 @@
 """The corpus of hostile requests: alone, behind a good request, and however it is cut."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 
@@ -16,13 +18,13 @@ def test_corpus_is_large_and_names_are_unique() -> None:
 
 @pytest.mark.parametrize(("data", "status", "code"), [pytest.param(*case[1:], id=case[0]) for case in CORPUS])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_alone(data: bytes, status: int, code: str, cut) -> None:
+def test_alone(data: bytes, status: int, code: str, cut: Any) -> None:
     assert requests(cut(data)) == [("refused", status, code)]
 
 
 @pytest.mark.parametrize(("data", "status", "code"), [pytest.param(*case[1:], id=case[0]) for case in CORPUS])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_behind_a_good_request(data: bytes, status: int, code: str, cut) -> None:
+def test_behind_a_good_request(data: bytes, status: int, code: str, cut: Any) -> None:
     good, refused = requests(cut(_GOOD + data))
     assert good[1] == b"/good" and good[5] == b"abc"
     assert refused == ("refused", status, code)

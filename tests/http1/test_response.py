@@ -1,5 +1,7 @@
 """Rules of the client's side, each whole and byte by byte; valid answers agree with h11."""
 
+from typing import Any
+
 import h11
 import pytest
 from hypothesis import given
@@ -148,7 +150,7 @@ TRUNCATED = [
 
 @pytest.mark.parametrize("case", ANSWERS, ids=[case[0] for case in ANSWERS])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_answers(case, cut) -> None:
+def test_answers(case: Any, cut: Any) -> None:
     _, method, data, status, *rest = case
     head, body = response(cut(data), method)
     assert head[0] == status
@@ -158,13 +160,13 @@ def test_answers(case, cut) -> None:
 
 @pytest.mark.parametrize(("data", "code"), [pytest.param(*case[1:], id=case[0]) for case in REFUSED])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_refused(data: bytes, code: str, cut) -> None:
+def test_refused(data: bytes, code: str, cut: Any) -> None:
     assert response(cut(data), eof=False)[-1] == ("refused", 502, code)
 
 
 @pytest.mark.parametrize(("data", "phase"), [pytest.param(*case[1:], id=case[0]) for case in TRUNCATED])
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
-def test_truncated(data: bytes, phase: str, cut) -> None:
+def test_truncated(data: bytes, phase: str, cut: Any) -> None:
     outcome = response(cut(data))[-1]
     assert outcome[:2] == ("truncated", phase)
     assert str(TruncatedBody(phase)).endswith(phase)
@@ -248,7 +250,7 @@ _BODIES = st.one_of(st.none(), st.binary(max_size=200), st.lists(st.binary(max_s
 
 
 @given(st.integers(200, 599), st.lists(st.tuples(_NAMES, _VALUES), max_size=6), _BODIES, CUTS)
-def test_written_answers_are_read_back_and_agree_with_h11(status, headers, body, cuts) -> None:
+def test_written_answers_are_read_back_and_agree_with_h11(status: Any, headers: Any, body: Any, cuts: Any) -> None:
     if body is None:
         framing, wire, content = [], b"until the end", b"until the end"
     elif isinstance(body, bytes):
@@ -302,7 +304,9 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(st.one_of(_PIECES, st.binary(max_size=4)), max_size=14).map(b"".join), CUTS)
 def test_nearly_valid_bytes_have_one_outcome_however_cut(data: bytes, cuts: list[int]) -> None:
-    def outcome(pieces):  # a refusal may come before or after body bytes were given; the rest is compared
+    def outcome(
+        pieces: list[bytes],
+    ) -> Any:  # a refusal may come before or after body bytes were given; the rest is compared
         return [fact if fact[0] != "truncated" else fact[:2] for fact in response(pieces)]
 
     assert outcome(cut_at(data, cuts)) == outcome([data])
