@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from tests.end_to_end.asking import chat
-from tests.end_to_end.processes import command, program
+from tests.end_to_end.processes import command, program, until
 from tests.end_to_end.records import check
 from tests.end_to_end.stage import Json, Told, staged
 
@@ -16,6 +16,14 @@ pytestmark = pytest.mark.sockets
 
 def told_by_command_line(environ: dict[str, str], request_id: str) -> Told:
     return msgspec.json.decode(command("usage", "--request", request_id, "--json", environ=environ), type=Told)
+
+
+def rows_of(environ: dict[str, str], number: int) -> list[str] | None:
+    """The requests listed, newest first, once there are so many: a row follows its answer by some milliseconds."""
+    listed = msgspec.json.decode(command("usage", "--json", environ=environ))
+    ids = [row["request_id"] for row in listed["requests"]]
+    assert listed["totals"]["requests"] == len(ids) <= number
+    return ids if len(ids) == number else None
 
 
 def test_stop_and_start_again(tmp_path: Path) -> None:
@@ -60,6 +68,5 @@ def test_stop_and_start_again(tmp_path: Path) -> None:
             with stage.client(base_url=f"http://{address}/v1") as other:
                 answer = other.chat.completions.create(**chat("still here", after, "echo=true"))
             assert answer.choices[0].message.content == "still here"
-            listed = msgspec.json.decode(command("usage", "--json", environ=stage.environ))
-            assert listed["totals"]["requests"] == 3
-            assert [row["request_id"] for row in listed["requests"][1:]] == [request_id, first.request["request_id"]]
+            rows = until(lambda: rows_of(stage.environ, 3), "third row")
+            assert rows[1:] == [request_id, first.request["request_id"]]
