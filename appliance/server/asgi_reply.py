@@ -127,7 +127,7 @@ class InferenceApp:
         front = self._front
         method, path = scope["method"].encode(), scope["raw_path"].partition(b"?")[0]
         client = scope.get("client")
-        peer = client[0] if client else None
+        peer = front.proxies.client(client[0] if client else None, headers)
         at_unix_us = front.unix_us()
         request_id = front.request_id(at_unix_us)
         async with trio.open_nursery() as nursery:

@@ -50,6 +50,7 @@ class FastConnection:
     """One client connection; `serve` returns when it is closed or to be handed over (then `replay` is not None)."""
 
     __slots__ = (
+        "_address",
         "_call",
         "_fault",
         "_front",
@@ -67,7 +68,7 @@ class FastConnection:
 
     def __init__(self, stream: SocketStream, peer: str | None, front: Front, limits: Limits) -> None:
         self._stream = stream
-        self._peer = peer
+        self._peer = self._address = peer
         self._front = front
         self._reader = RequestReader(limits)
         self._phase = Phase.IDLE
@@ -115,7 +116,8 @@ class FastConnection:
                 if not ours(head.path):
                     self.replay = reader.replay()
                     return
-                key = front.gateway.identify(head.get, head.query, self._peer)
+                self._address = front.proxies.client(self._peer, head.headers)
+                key = front.gateway.identify(head.get, head.query, self._address)
                 endpoint, argument = find(head.method, head.path)
                 body = b""
                 if head.has_body:
@@ -189,7 +191,7 @@ class FastConnection:
             get=head.get,
             body=body,
             key=key,
-            peer=self._peer,
+            peer=self._address,
             reply=reply,
             scope=scope,
             request_id=front.request_id(at_unix_us),

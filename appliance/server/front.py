@@ -11,6 +11,7 @@ import trio
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
 from appliance.net.hangup import HangUps
+from appliance.policy.address import Proxies
 from appliance.request.answer import Gateway
 from appliance.settings import Settings
 
@@ -55,6 +56,7 @@ class Front:
         self.limits = Limits(body_bytes=settings.max_body_bytes)
         self.patience = Patience(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s)
         self.write_timeout_s = settings.write_timeout_s
+        self.proxies = Proxies(settings.trusted_proxies)
         self.stopping = False
         self.fast: set[Watched] = set()
         self.hangups = HangUps()

@@ -215,3 +215,17 @@ async def test_more_connections_than_allowed_are_turned_away() -> None:
         await clients[0].close()
         await rig.until(lambda: rig.appliance.listeners.connections == 1)
         await rig.alive()
+
+
+async def test_an_address_restricted_key_behind_a_trusted_proxy() -> None:
+    async with running(trusted_proxies=("127.0.0.0/8",)) as rig:
+        _, token = await rig.new_key(addresses=("203.0.113.0/24",))
+        client = await rig.connect()
+        for forwarded, status in (("203.0.113.7", 200), ("198.51.100.1", 403), ("203.0.113.7, 198.51.100.1", 403)):
+            await client.send(request("GET", "/v1/models", key=token, headers=[("x-forwarded-for", forwarded)]))
+            assert (await client.answer()).status == status, forwarded
+    async with running() as rig:
+        _, token = await rig.new_key(addresses=("203.0.113.0/24",))
+        client = await rig.connect()
+        await client.send(request("GET", "/v1/models", key=token, headers=[("x-forwarded-for", "203.0.113.7")]))
+        assert (await client.answer()).status == 403, "nobody's word is taken unless it was set"

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.ids import request_id
+from appliance.policy.address import Proxies
 from appliance.request.answer import Gateway
 from appliance.request.facts import fault_headers
 from appliance.server.metrics import Metrics
@@ -58,6 +59,7 @@ class Desk:
         self.store = store
         self.metrics = metrics
         self.settings = settings
+        self._proxies = Proxies(settings.trusted_proxies)
         self.started_unix_s = int(time.time_ns() // 1_000_000_000)
 
     def now_unix_s(self) -> int:
@@ -69,7 +71,7 @@ class Desk:
         if request.scope.get("state", {}).get("operator"):
             return Caller(None)
         headers: dict[bytes, bytes] = dict(reversed(request.scope["headers"]))
-        peer = request.client.host if request.client else None
+        peer = self._proxies.client(request.client.host if request.client else None, request.scope["headers"])
         keeper = self.gateway.doorkeeper
         return Caller(keeper.identify(headers.get, b"", peer, self.now_unix_s(), kind="management"))
 
