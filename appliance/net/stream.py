@@ -64,42 +64,37 @@ class SocketStream:
                 await checkpoint()
         else:
             self._streak = 0
-            await self._readable()
+            if self.closed:
+                raise trio.ClosedResourceError
+            await wait_readable(self._fd)
         while True:
             try:
                 data = self._socket.recv(max_bytes)
             except BlockingIOError:
-                await self._readable()
+                await wait_readable(self._fd)
             except (OSError, ValueError) as reason:
                 self._raise(reason)
             else:
                 self._full = len(data) >= max_bytes
                 return data
 
-    async def _readable(self) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError
-        await wait_readable(self._fd)
-
     # -- sending -------------------------------------------------------------------------------------------------------
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`. A peer that takes nothing for `write_timeout_s` breaks the connection."""
         tls = self._tls
-        if tls is None:
-            await self._send_all(data)
-            return
-        if len(data) <= ENCRYPT_BYTES:
-            await self._send_all(self._encrypted(tls, data))
-            return
-        with memoryview(data) as view:
-            for at in range(0, len(view), ENCRYPT_BYTES):
-                await self._send_all(self._encrypted(tls, view[at : at + ENCRYPT_BYTES]))
-
-    async def _send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if tls is not None:
+            if len(data) > ENCRYPT_BYTES:
+                with memoryview(data) as view:
+                    for at in range(0, len(view), ENCRYPT_BYTES):
+                        await self.send_all(view[at : at + ENCRYPT_BYTES])
+                return
+            data = self._encrypted(tls, data)
         sent = self._send(data)
-        if sent == len(data):
-            return
+        if sent != len(data):
+            await self._send_rest(data, sent)
+
+    async def _send_rest(self, data: bytes | bytearray | memoryview, sent: int) -> None:
         with memoryview(data) as view, trio.move_on_after(self.write_timeout_s) as patience:
             while sent < len(view):
                 await wait_writable(self._fd)
@@ -146,7 +141,7 @@ class SocketStream:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
                 if outgoing.pending:
-                    await self._send_all(outgoing.read())
+                    await self.send_all(outgoing.read())
                 received = await self.receive_some()
                 if not received:
                     raise trio.BrokenResourceError("the peer left in the handshake") from None
@@ -158,7 +153,7 @@ class SocketStream:
             else:
                 break
         if outgoing.pending:
-            await self._send_all(outgoing.read())
+            await self.send_all(outgoing.read())
         self._incoming, self._outgoing, self._tls = incoming, outgoing, tls
 
     def _encrypted(self, tls: ssl.SSLObject, data: bytes | bytearray | memoryview) -> bytes:
@@ -192,7 +187,9 @@ class SocketStream:
                         self._streak = 0
                         await checkpoint()
                     return data
-            await self._readable()
+            if self.closed:
+                raise trio.ClosedResourceError
+            await wait_readable(self._fd)
             self._streak = 0
             if not self._take_in(incoming):
                 return b""

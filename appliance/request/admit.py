@@ -133,8 +133,15 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
     wish: StartWithin | None = tier if tier is not None else asked.start_within  # type: ignore[assignment]
     if wish is None:
         key = call.key
-        text = key.start_within or directory.organisation(key.organisation_id).start_within
-        wish = parse_start_within(text, settings.start_within_least_s, settings.start_within_most_s)
+        own = key.start_within or directory.organisation(key.organisation_id).start_within
+        try:
+            wish = parse_start_within(
+                own or settings.start_within, settings.start_within_least_s, settings.start_within_most_s
+            )
+        except ValueError:
+            raise CallerFault(
+                "invalid_start_within", "The default of this key is outside of the limits that are set.", status=400
+            ) from None
     elif not isinstance(wish, str):
         least_s, most_s = settings.start_within_least_s, settings.start_within_most_s
         if not least_s <= wish.seconds <= most_s:

@@ -101,7 +101,8 @@ class Planner:
         if not asked.raceable:
             return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
         organisation = self._directory.organisation(key.organisation_id)
-        if not self._slots.take(organisation.organisation_id, organisation.race_slots):
+        slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots
+        if not self._slots.take(organisation.organisation_id, slots):
             return plan_direct(choice.rungs[1], give_up_s, "flex_slots_full", window.seconds)
         work.racing = True
         return plan_race(choice.rungs, window.seconds, self._reserves, give_up_s)

@@ -44,13 +44,9 @@ WarmUp = Callable[[int], Awaitable[None]]
 
 async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp) -> None:
     """Run the plan until an answer has started: then `work.winner` and `work.reason` are set. Raises Fault."""
-    if len(plan.rungs) == 1:
-        await _run_one(work, plan, launch, secret)
-    else:
+    if len(plan.rungs) > 1:
         await _Driver(work, plan, launch, secret, warm).run()
-
-
-async def _run_one(work: Work, plan: Plan, launch: Launch, secret: Secret) -> None:
+        return
     attempt = launch(0)
     await attempt.begin(secret)
     if attempt.fault is not None:
@@ -72,6 +68,7 @@ class _Driver:
         self._events: list[Event] = []
         self._wakeup = Wakeup()
         self._by_rung: dict[int, Attempt] = {}
+        self._scopes: dict[int, trio.CancelScope] = {}
         self._fault: Fault | None = None
         self._bug: Exception | None = None
         self._warmed = 0
@@ -111,7 +108,7 @@ class _Driver:
             self._wakeup.wake()
 
     async def _try(self, rung: int, attempt: Attempt) -> None:
-        with attempt.scope:
+        with self._scopes[rung]:
             await attempt.begin(self._secret)
         if attempt.fault is None:
             if attempt.started_s is None:
@@ -128,12 +125,13 @@ class _Driver:
             match command:
                 case Start(rung):
                     attempt = self._by_rung[rung] = self._launch(rung)
+                    self._scopes[rung] = trio.CancelScope()
                     nursery.start_soon(self._guarded, self._try, rung, attempt)
                 case Cancel(rung, reason):
                     attempt = self._by_rung[rung]
                     self._work.causes[attempt.ordinal] = reason
                     attempt.close()
-                    attempt.scope.cancel()
+                    self._scopes[rung].cancel()
                 case Commit(rung):
                     self._work.winner = self._by_rung[rung]
                 case GiveUp(fault):

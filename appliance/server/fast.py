@@ -103,7 +103,10 @@ class FastConnection:
             self._call = None
             if self._fault is not None:  # ended from outside while its request was being read
                 await self._refuse(self._fault, last=True)
-            if self._hung_up or not await self._may_go_on():
+            if self._hung_up:
+                return
+            if not self._may_go_on():
+                await self._linger()
                 return
 
     async def _requests(self, scope: trio.CancelScope) -> None:
@@ -134,7 +137,8 @@ class FastConnection:
                 await self._refuse(fault, last=reader.body_due)
             else:
                 await self._answer(head, body, key, endpoint, argument, scope)
-            if not await self._may_go_on():
+            if not self._may_go_on():
+                await self._linger()
                 return
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -154,7 +158,10 @@ class FastConnection:
                 self._since_s = trio.current_time()
             if self._front.stopping:
                 raise Gone
-            await self._receive()
+            data = await self._stream.receive_some()
+            if not data:
+                raise Gone
+            reader.feed(data)
 
     async def _read_body(self, head: RequestHead) -> bytes:
         reader = self._reader
@@ -162,15 +169,12 @@ class FastConnection:
         if head.expect_continue:
             self._stream.send_now(CONTINUE)
         while (body := reader.next_body()) is None:
-            await self._receive()
+            data = await self._stream.receive_some()
+            if not data:
+                raise Gone
+            reader.feed(data)
             self._since_s = trio.current_time()
         return body
-
-    async def _receive(self) -> None:
-        data = await self._stream.receive_some()
-        if not data:
-            raise Gone
-        self._reader.feed(data)
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -208,14 +212,18 @@ class FastConnection:
         self._reply = reply = FastReply(self._stream, self._head, self._front.date, last or self._front.stopping)
         await self._front.gateway.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
 
-    async def _may_go_on(self) -> bool:
-        """Whether another request may follow; if not, wait until the client has had time to see its answer."""
+    def _may_go_on(self) -> bool:
+        """Whether another request may follow."""
         reply = self._reply
         if reply is not None and reply.ended and not reply.close and not self._front.stopping:
             self._phase = Phase.IDLE
             self._since_s = trio.current_time()
             return True
-        cut_short = reply is not None and reply.busy
+        return False
+
+    async def _linger(self) -> None:
+        """Wait until the client has had time to see its last answer."""
+        cut_short = self._reply is not None and self._reply.busy
         if not self._hung_up and not cut_short:  # a reset would overtake the answer if bytes were unread when we close
             self._phase = Phase.LINGER
             self._stream.end_sending()
@@ -223,7 +231,6 @@ class FastConnection:
             with trio.move_on_after(LINGER_S):
                 while read_bytes < LINGER_BYTES and (data := await self._stream.receive_some()):
                     read_bytes += len(data)
-        return False
 
     # -- from outside --------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,6 @@ class Attempt:
         "ordinal",
         "reader",
         "rung",
-        "scope",
         "sent_s",
         "start_s",
         "started_s",
@@ -92,7 +91,6 @@ class Attempt:
         self.body_bytes = len(body)
         self.reader = reader
         self.stream = reader is not None
-        self.scope = trio.CancelScope()
         self.start_s = trio.current_time()
         self.touched_s = self.start_s
         self.sent_s: float | None = None
@@ -195,17 +193,23 @@ class Attempt:
         kind = answer.get(b"content-type") or b"application/json"
         if not kind.lower().startswith(b"application/json"):
             raise UpstreamFault("provider_garbled", "The provider did not answer with JSON.", phase="head")
+        exchange = self._exchange
         parts: list[bytes] = []
         size_bytes = 0
-        while data := await self._exchange.body():
+        while data := await exchange.body():
             self.touched_s = trio.current_time()
             parts.append(data)
             size_bytes += len(data)
             if size_bytes > self._most_bytes:
                 raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
+            if exchange.complete:
+                break
+        else:  # its end came apart from its last bytes
+            self.touched_s = trio.current_time()
         self.whole = b"".join(parts) if len(parts) != 1 else parts[0]
-        self.started_s = self.content_s = self.touched_s = trio.current_time()
-        self._complete()
+        self.started_s = self.content_s = self.end_s = self.touched_s
+        self.end = "complete"
+        exchange.finish()
 
     def _started(self, reader: StreamReader) -> None:
         if self.started_s is None:
@@ -262,11 +266,6 @@ class Attempt:
             self._exchange.finish()
 
     # -- the end -------------------------------------------------------------------------------------------------------
-
-    def _complete(self) -> None:
-        self.end = "complete"
-        self.end_s = trio.current_time()
-        self._exchange.finish()
 
     def _fail(self, fault: Fault) -> None:
         # A fault that is kept must not keep what its traceback holds: the bytes that were sent, the secret with them.

@@ -80,10 +80,10 @@ class Pool:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest = trio.current_time() - self._idle_s
+        oldest_s = trio.current_time() - self._idle_s
         while idle:
             connection = idle.pop()
-            if connection.idle_since_s >= oldest and connection.quiet():
+            if connection.idle_since_s >= oldest_s and connection.quiet():
                 return connection
             connection.close()
         return None
@@ -253,9 +253,7 @@ class Exchange:
             sent()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # a provider may answer (413, 401) and close while we still send: what it said counts
-        return await self._head(reader, "send" if self._unsent else "head")
-
-    async def _head(self, reader: ResponseReader, phase: str) -> ResponseHead:
+        phase = "send" if self._unsent else "head"
         try:
             while (head := reader.next_head()) is None:
                 data = await self._receive(phase)
@@ -281,6 +279,11 @@ class Exchange:
             raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase=phase) from None
         self.received_bytes += len(data)
         return data
+
+    @property
+    def complete(self) -> bool:
+        """Whether `body` has given all: it may be asked once more, and then gives b"" at once."""
+        return self._decoder is None and self.reader is not None and self.reader.complete
 
     async def body(self) -> bytes:
         """The next bytes of the answer's body, b"" at its end. Raises UpstreamFault when it ends too soon."""
