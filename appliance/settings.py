@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from appliance.domain.tier import parse_start_within
+
 
 def _help(text: str, *, secret: bool = False) -> Meta:
     return Meta(description=text, extra_json_schema={"secret": secret})
@@ -43,6 +45,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     write_timeout_s: Annotated[float, _help("Time for a client to take what it is sent before it is given up.")] = 60.0
     shutdown_s: Annotated[float, _help("Time for running requests to end at a stop.")] = 10.0
 
+    start_within: Annotated[
+        str, _help("The wish of requests that have none, by themselves or by their key: a tier word or a duration.")
+    ] = "default"
+    race_slots: Annotated[
+        int, _help("Races that an organisation may run at the same time; beyond, default serves at once.")
+    ] = 1000
     start_within_least_s: Annotated[float, _help("Shortest race window a caller may ask for.")] = 1.0
     start_within_most_s: Annotated[float, _help("Longest race window a caller may ask for.")] = 900.0
     reserve_s: Annotated[
@@ -137,7 +145,12 @@ def load(
     for name, value in (overrides or {}).items():
         if value is not None:
             values[name] = _checked(name, value, "the command line")
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    try:
+        parse_start_within(settings.start_within, settings.start_within_least_s, settings.start_within_most_s)
+    except ValueError as reason:
+        raise SettingsFault(f"start_within: {reason}") from None
+    return settings
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> tuple[str, str] | None:

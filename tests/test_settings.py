@@ -107,3 +107,10 @@ def test_the_printed_file_is_read_back_as_the_defaults(tmp_path: Path) -> None:
     lines = print_config().splitlines()
     file.write_text("\n".join(line[1:] if line[:1] == "#" and line[1:2] != " " else line for line in lines))
     assert load(file, {}) == Settings()
+
+
+def test_a_default_wish_that_cannot_be_met_stops_the_start() -> None:
+    assert load(environment={"STARTLINE_START_WITHIN": "30s"}).start_within == "30s"
+    for wish in ("soon", "30m", "0.1"):
+        with pytest.raises(SettingsFault, match="start_within"):
+            load(environment={"STARTLINE_START_WITHIN": wish})

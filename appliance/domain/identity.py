@@ -9,12 +9,15 @@ KEY_PREFIXES: dict[str, KeyKind] = {"sk-sl-": "inference", "mk-sl-": "management
 
 
 class Organisation(msgspec.Struct, frozen=True):
-    """A tenant. `start_within` is the default of its keys (text of domain.tier); `race_slots` bounds running races."""
+    """A tenant. `start_within`: the default of its keys (text of domain.tier). `race_slots`: how many races may run.
+
+    None: what the settings of the same names say.
+    """
 
     organisation_id: str
     name: str
-    start_within: str = "default"
-    race_slots: int = 1000
+    start_within: str | None = None
+    race_slots: int | None = None
     created_unix_s: int = 0
 
 

@@ -46,7 +46,7 @@ class Organisations:
         self._random = random
 
     async def create(
-        self, name: str, *, now_unix_s: int, start_within: str = "default", race_slots: int = 1000
+        self, name: str, *, now_unix_s: int, start_within: str | None = None, race_slots: int | None = None
     ) -> Organisation:
         """Make an organisation. Raises NameTaken."""
         organisation = Organisation(

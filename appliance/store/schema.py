@@ -21,8 +21,8 @@ def _first(connection: apsw.Connection) -> None:
             key_id TEXT PRIMARY KEY, salt BLOB NOT NULL, check_value BLOB NOT NULL, created_unix_us INTEGER NOT NULL
         ) STRICT""",
         """CREATE TABLE organisations(
-            organisation_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, start_within TEXT NOT NULL,
-            race_slots INTEGER NOT NULL, created_unix_s INTEGER NOT NULL
+            organisation_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, start_within TEXT,
+            race_slots INTEGER, created_unix_s INTEGER NOT NULL
         ) STRICT""",
         """CREATE TABLE api_keys(
             key_id TEXT PRIMARY KEY, public_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
