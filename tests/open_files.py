@@ -14,8 +14,9 @@ def nothing_left_open() -> Iterator[None]:
     """Count the process's descriptors before and after."""
     before = _count()
     yield
-    gc.collect()
-    assert _count() == before, "a test left something open"
+    if _count() > before:
+        gc.collect()
+    assert _count() <= before, "a test left something open"  # fewer: what an earlier test left to the collector
 
 
 def _count() -> int:
