@@ -31,7 +31,7 @@ class Rates(msgspec.Struct, frozen=True):
     long: "Rates | None" = None
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """A cost in nanodollars, None when it cannot be told, and how far it can be trusted."""
 
     nanos: int | None
@@ -50,14 +50,12 @@ def cost_of(tokens: Tokens, rates: Rates | None) -> Cost:
     whole = tokens.input or 0
     if rates.long is not None and rates.long_context_tokens is not None and whole > rates.long_context_tokens:
         rates = rates.long
-    cached = min(tokens.cached or 0, whole)
-    written = min(tokens.cache_write or 0, whole - cached)
-    picos = (
-        (whole - cached - written) * rates.input
-        + cached * (rates.input if rates.cached is None else rates.cached)
-        + written * (rates.input if rates.cache_write is None else rates.cache_write)
-        + (tokens.output or 0) * rates.output
-    )
+    picos = whole * rates.input + (tokens.output or 0) * rates.output
+    if tokens.cached or tokens.cache_write:  # of the input, what is billed at a rate of its own
+        cached = min(tokens.cached or 0, whole)
+        written = min(tokens.cache_write or 0, whole - cached)
+        picos += cached * ((rates.input if rates.cached is None else rates.cached) - rates.input)
+        picos += written * ((rates.input if rates.cache_write is None else rates.cache_write) - rates.input)
     nanos = (picos + PICOS_PER_NANO // 2) // PICOS_PER_NANO
     return Cost(nanos, "known" if tokens.certainty == "known" else "estimated")
 

@@ -2,6 +2,7 @@
 
 The rule: a record is built once, when the request has settled, and is never changed. Times: `at_unix_us` is wall
 clock in microseconds; everything else is seconds since the last byte of the request body, on the monotonic clock.
+Records hold nothing that could hold them, so the garbage collector need not look at them (`gc=False`).
 """
 
 from typing import Literal
@@ -30,7 +31,7 @@ REASONS: dict[str, str] = {
 }
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
+class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One attempt at one provider. `ordinal` counts from 1 in order of launch."""
 
     request_id: str
@@ -58,7 +59,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
     received_bytes: int = 0
 
 
-class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
+class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request as it ended. `cost_nanos` is the sum over its attempts, `default_nanos` what always-default costs.
 
     `tier_asked` is the caller's wish in the text of domain.tier, `tier_sent` and `tier_served` those of the attempt
@@ -101,7 +102,7 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
     client_gone: bool = False
 
 
-class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun"):
+class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun", gc=False):
     """Archived when the first attempt is dispatched; without a `Settled` it becomes an interrupted request."""
 
     request_id: str
@@ -118,7 +119,7 @@ class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun"):
     window_s: float | None = None
 
 
-class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
+class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled", gc=False):
     """Archived when the request has ended, whichever way."""
 
     request: RequestRecord

@@ -26,12 +26,15 @@ class Window(msgspec.Struct, frozen=True):
 StartWithin = TierWord | Window
 
 
+CANONICAL = {"fast": "priority", "standard": "default", "on_demand": "default"}
+
+
 def canonical_tier(word: str) -> str:
     """The tier a provider's echo means: `fast` is OpenAI's newer name of `priority`, `standard` Google's of `default`.
 
     Source: OpenAI's fast-mode guide (2026-07-30), Google's priority-inference guide.
     """
-    return {"fast": "priority", "standard": "default", "on_demand": "default"}.get(word, word)
+    return CANONICAL.get(word, word)
 
 
 KNOWN_TIERS = TIER_WORDS | {

@@ -7,7 +7,7 @@ import msgspec
 Certainty = Literal["known", "estimated", "unknown"]
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """`input` includes `cached` and `cache_write`; `output` includes `reasoning`. None: not told.
 
     The convention is OpenAI's; dialects that count otherwise are converted where they are read.

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from math import ceil
 
 from appliance.domain.errors import Fault
-from appliance.domain.money import cost_of, usd
+from appliance.domain.money import usd
 from appliance.domain.tier import canonical_tier
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Header
-from appliance.request.settle import overhead_s
+from appliance.request.settle import overhead_s, retries
 from appliance.request.work import Work
 from appliance.wire.faults import fault_header
 from appliance.wire.provider_errors import retry_after_s
@@ -30,7 +30,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     headers.append((b"x-startline-provider", provider.name.encode()))
     if work.attempts:
         headers.append((b"x-startline-race", race_line(work).encode()))
-        headers.append((b"x-startline-retries", b"%d" % sum(attempt.retries for attempt in work.attempts)))
+        headers.append((b"x-startline-retries", b"%d" % retries(work.attempts)))
     if winner is None or winner.started_s is None:
         return headers
     served = work.tier_served
@@ -49,7 +49,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         headers.append((b"x-startline-deadline-met", b"true" if started_s <= window_s else b"false"))
     if work.tokens.certainty == "known" and len(work.attempts) == 1:
         rates = prices.rates(provider.price_as or provider.kind, winner.rung.model, tier)
-        nanos = cost_of(work.tokens, rates).nanos
+        nanos = work.cost_at(work.tokens, rates).nanos
         if nanos is not None:
             headers.append((b"x-startline-cost-usd", usd(nanos).encode()))
     return headers

@@ -2,6 +2,7 @@
 
 from appliance.domain.catalog import Provider
 from appliance.domain.errors import Fault
+from appliance.domain.money import Cost, Rates, cost_of
 from appliance.domain.record import AttemptOutcome, CancelCause
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.policy.plan import Plan
@@ -21,6 +22,7 @@ class Work:
         "call",
         "causes",
         "client_gone",
+        "cost",
         "dialect",
         "fault",
         "model",
@@ -54,8 +56,16 @@ class Work:
         self.client_gone = False
         self.answered_s: float | None = None
         self.tokens: Tokens = UNKNOWN_TOKENS
+        self.cost: tuple[Tokens, Rates | None, Cost] | None = None  # what these tokens cost at these rates
         self.tier_served: str | None = None
         self.response_id: str | None = None
+
+    def cost_at(self, tokens: Tokens, rates: Rates | None) -> Cost:
+        """What tokens cost: usually the answer, the record and the comparison with `default` ask for the same."""
+        known = self.cost
+        if known is None or known[0] is not tokens or known[1] is not rates:
+            known = self.cost = (tokens, rates, cost_of(tokens, rates))
+        return known[2]
 
     def outcome_of(self, attempt: Attempt) -> AttemptOutcome:
         """How an attempt ended, in the words of the record."""

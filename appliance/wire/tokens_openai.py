@@ -39,7 +39,7 @@ def read_usage(usage: Any) -> Tokens:
 def _count(table: dict[str, Any], *names: str) -> int | None:
     for name in names:
         value = table.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
+        if type(value) is int and 0 <= value <= _MOST:  # a boolean is no count
             return value
     return None
 
