@@ -66,6 +66,8 @@ def _head(start_line: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Header lines, each with its line end. Names are tokens (else `ValueError`); values are made safe."""
     headers = list(headers)
+    if not headers:
+        return b""
     # One look at all names and one at all lines, instead of two for each: names may have bytes of tokens alone, and of
     # bytes that are not plain the lines may have nothing but their ends.
     names = [name for name, _ in headers]

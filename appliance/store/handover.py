@@ -44,7 +44,7 @@ class Handover:
 
     def put(self, item: Item) -> bool:
         """Queue an item; False (and counted as lost) if the limit is reached. For the event loop."""
-        size = held_size(item)
+        size = len(item[0]) + RECORD_OVERHEAD_BYTES  # held_size(item), written out for the request path
         if self._accepted_bytes - self._done_bytes + size > self.limit_bytes:
             self.lost += 1
             return False

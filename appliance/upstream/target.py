@@ -46,10 +46,13 @@ def request_head(
         headers = [
             (name, b"%b-%d" % (value, ordinal) if name == b"idempotency-key" else value) for name, value in headers
         ]
-    return b"%bauthorization: Bearer %b\r\naccept: %b\r\n%b%b\r\n" % (
-        to.start,
-        safe_value(secret),
-        b"text/event-stream" if stream else b"application/json",
-        header_lines(headers),
-        b"" if length is None else b"content-length: %d\r\n" % length,
+    return b"".join(
+        (
+            to.start,
+            b"authorization: Bearer ",
+            safe_value(secret),
+            b"\r\naccept: text/event-stream\r\n" if stream else b"\r\naccept: application/json\r\n",
+            header_lines(headers),
+            b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length,
+        )
     )
