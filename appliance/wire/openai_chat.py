@@ -114,10 +114,25 @@ def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, a
     return write_body(asked, model=model, tier=tier, stream=stream, include_usage=add_usage)
 
 
+_NULL_USAGE = (b',"usage":null', b'"usage":null,', b', "usage": null', b'"usage": null, ')
+
+
 class StreamReader(OpenAIStream):
-    """Watches one chat stream; see `dialect.StreamReader`."""
+    """Watches one chat stream; see `dialect.StreamReader`.
+
+    With `drop_usage` all traces of our own `stream_options` are taken out: the usage-only chunk, and the
+    `"usage":null` that the provider puts into every other one because of it.
+    """
 
     __slots__ = ()
+
+    def feed(self, data: bytes) -> bytes:
+        """See `dialect.StreamReader`. The bytes replaced are structure: within a JSON string a quote is escaped."""
+        events = super().feed(data)
+        if self._drop_usage and b'"usage"' in events:
+            for null in _NULL_USAGE:
+                events = events.replace(null, b"")
+        return events
 
     def _look(self, raw: bytes) -> bool:
         name: bytes | None = None

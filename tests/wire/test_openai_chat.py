@@ -98,10 +98,10 @@ def test_the_usage_chunk_that_nobody_asked_for_is_withheld_and_no_other() -> Non
     forwarded = reader.feed(data)
     events = data.split(b"\n\n")
     assert reader.usage == USED
-    assert forwarded == b"\n\n".join(events[:-3]) + b"\n\n"
+    assert forwarded == (b"\n\n".join(events[:-3]) + b"\n\n").replace(b',"usage":null', b"")
     with_choices = golden("chat_reasoning")  # its last chunk carries usage beside a choice
     reader = StreamReader(drop_usage=True)
-    assert reader.feed(with_choices) + DONE == with_choices
+    assert reader.feed(with_choices) + DONE == with_choices.replace(b',"usage":null', b"")
     assert reader.usage == USED
 
 
@@ -320,3 +320,13 @@ def test_a_request_without_model_is_refused() -> None:
     with pytest.raises(CallerFault) as caught:
         asked(model="")
     assert (caught.value.code, caught.value.param) == ("missing_model", "model")
+
+
+@pytest.mark.parametrize("null", [',"usage":null}', ', "usage": null}'])
+def test_no_trace_of_our_own_usage_option_reaches_the_client(null: str) -> None:
+    said = 'she wrote ,\\"usage\\":null and \\"usage\\": null, and left'
+    plain = f'data: {{"id":"c","choices":[{{"index":0,"delta":{{"content":"{said}"}}}}]}}\n\n'
+    sent = plain.replace("}\n\n", null + "\n\n")
+    reader = StreamReader(drop_usage=True)
+    assert reader.feed(sent.encode() * 3).decode() == plain * 3
+    assert StreamReader().feed(sent.encode()).decode() == sent, "a client that asked for usage gets what was sent"
