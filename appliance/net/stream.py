@@ -15,6 +15,9 @@ from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writab
 
 RECEIVE_BYTES = 65_536
 READS_WITHOUT_WAIT = 8
+APART_BYTES = 16_384
+"""A message's body from this size on is not copied to stand behind its head: handing over two parts costs less."""
+
 ENCRYPT_BYTES = 262_144
 """How much is encrypted at a time: what a slow peer makes us hold, beside the bytes themselves."""
 
@@ -89,10 +92,28 @@ class SocketStream:
                     for at in range(0, len(view), ENCRYPT_BYTES):
                         await self.send_all(view[at : at + ENCRYPT_BYTES])
                 return
-            data = self._encrypted(tls, data)
+            data = self._encrypt(tls, data).read()
         sent = self._send(data)
         if sent != len(data):
             await self._send_rest(data, sent)
+
+    async def send_message(self, head: bytes, body: bytes) -> None:
+        """Send a head and its body as `send_all` does, in one system call if the body is not very long."""
+        if len(body) < APART_BYTES:
+            await self.send_all(head + body)
+        elif len(body) > ENCRYPT_BYTES:
+            await self.send_all(head)
+            await self.send_all(body)
+        elif self._tls is not None:
+            self._encrypt(self._tls, head)
+            await self.send_all(body)  # what was encrypted before goes with it
+        else:
+            sent = self._send_parts(head, body)
+            if sent < len(head):
+                await self.send_all(head[sent:])
+                sent = len(head)
+            if sent < len(head) + len(body):
+                await self._send_rest(body, sent - len(head))
 
     async def _send_rest(self, data: bytes | bytearray | memoryview, sent: int) -> None:
         with memoryview(data) as view, trio.move_on_after(self.write_timeout_s) as patience:
@@ -108,6 +129,14 @@ class SocketStream:
     def _send(self, data: bytes | bytearray | memoryview) -> int:
         try:
             return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except (OSError, ValueError) as reason:
+            self._raise(reason)
+
+    def _send_parts(self, *parts: bytes) -> int:
+        try:
+            return self._socket.sendmsg(parts)
         except BlockingIOError:
             return 0
         except (OSError, ValueError) as reason:
@@ -156,7 +185,7 @@ class SocketStream:
             await self.send_all(outgoing.read())
         self._incoming, self._outgoing, self._tls = incoming, outgoing, tls
 
-    def _encrypted(self, tls: ssl.SSLObject, data: bytes | bytearray | memoryview) -> bytes:
+    def _encrypt(self, tls: ssl.SSLObject, data: bytes | bytearray | memoryview) -> ssl.MemoryBIO:
         outgoing = self._outgoing
         if self.closed or outgoing is None:
             raise trio.ClosedResourceError
@@ -165,7 +194,7 @@ class SocketStream:
                 tls.write(data)  # into memory: it takes all
         except (ssl.SSLError, ValueError) as reason:
             self._raise(reason)
-        return outgoing.read()
+        return outgoing
 
     async def _decrypted(self, tls: ssl.SSLObject, max_bytes: int) -> bytes:
         incoming = self._incoming

@@ -23,9 +23,6 @@ from appliance.upstream.origin import Origin
 
 Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
 
-JOIN_BYTES = 262_144
-"""A request's body up to this size goes out in one send with its head."""
-
 RETRY_WITHIN_S = 1.0
 """A reused connection that fails within this time of sending, with no byte received, was stale: one retry."""
 
@@ -242,13 +239,8 @@ class Exchange:
         self.connection = connection
         self._unsent = True
         self.reader = reader = ResponseReader(self._pool.limits)
-        send_all = connection.stream.send_all
         try:
-            if len(body) <= JOIN_BYTES:
-                await send_all(make_head() + body)
-            else:
-                await send_all(make_head())
-                await send_all(body)
+            await connection.stream.send_message(make_head(), body)
             self._unsent = False
             sent()
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from appliance.net.stream import READS_WITHOUT_WAIT, RECEIVE_BYTES, SocketStream
+from appliance.net.stream import APART_BYTES, ENCRYPT_BYTES, READS_WITHOUT_WAIT, RECEIVE_BYTES, SocketStream
 from tests.upstream.conftest import Certificates, certificates  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.sockets
@@ -50,6 +50,14 @@ async def secure_pair(certificates: Certificates) -> AsyncIterator[Pair]:  # noq
         async with trio.open_nursery() as nursery:
             nursery.start_soon(accept)
             await pair.one.start_tls(context, "127.0.0.1", server_side=False)
+        yield pair
+
+
+@asynccontextmanager
+async def plain_pair() -> AsyncIterator[Pair]:
+    """A pair that speaks plainly, with small buffers."""
+    with Pair() as pair:
+        pair.one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         yield pair
 
 
@@ -210,6 +218,16 @@ async def test_tls_carries_all_bytes_both_ways(certificates: Certificates) -> No
 
         nursery.start_soon(receive, pair.one)
         nursery.start_soon(receive, pair.other)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("size", [0, 1, APART_BYTES, ENCRYPT_BYTES, ENCRYPT_BYTES + 1])
+async def test_a_message_is_its_head_and_its_body(size: int, secure: bool, certificates: Certificates) -> None:  # noqa: F811
+    head, body = b"head" * 50_000, pattern(size)[:size]  # more than a socket takes at once, so that its rest follows
+    async with secure_pair(certificates) if secure else plain_pair() as pair, trio.open_nursery() as nursery:
+        for start in (b"short", head):
+            nursery.start_soon(pair.one.send_message, start, body)
+            assert await read_all(pair.other, len(start) + size) == start + body
 
 
 async def test_what_is_left_of_a_tls_record_is_not_waited_for(certificates: Certificates) -> None:  # noqa: F811
