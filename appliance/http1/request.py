@@ -15,6 +15,7 @@ from appliance.http1.framing import body_framing
 from appliance.http1.head import Fields, index_fields, read_fields, settle_connection
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
+from appliance.http1.repeat import LastHead
 from appliance.http1.request_line import is_host, split_request_line, split_target
 
 _CR = 13
@@ -40,6 +41,7 @@ class RequestHead:
         "head_bytes",
         "headers",
         "keep_alive",
+        "kin",
         "method",
         "path",
         "query",
@@ -62,10 +64,19 @@ class RequestHead:
     has_body: bool
     head_bytes: int
     raw: bytes
+    kin: object
+    """The same object for heads of a connection that differ only in their length."""
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of `name` (lower-case), in order."""
         return [value for key, value in self.headers if key == name]
+
+    def twin(self) -> "RequestHead":
+        """A copy, to be given another length."""
+        twin = RequestHead()
+        for slot in RequestHead.__slots__:
+            setattr(twin, slot, getattr(self, slot))
+        return twin
 
 
 class RequestReader(UnreadBytes):
@@ -76,7 +87,7 @@ class RequestReader(UnreadBytes):
     closed.
     """
 
-    __slots__ = ("_body_due", "_decoder", "_empty_lines", "_head", "_joined", "_limits", "_missing", "_parts")
+    __slots__ = ("_body_due", "_decoder", "_empty_lines", "_head", "_joined", "_last", "_limits", "_missing", "_parts")
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -88,6 +99,7 @@ class RequestReader(UnreadBytes):
         self._parts: list[bytes | bytearray] = []
         self._joined = bytearray()
         self._decoder: ChunkedDecoder | None = None
+        self._last = LastHead()
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take received bytes; parses nothing."""
@@ -150,7 +162,10 @@ class RequestReader(UnreadBytes):
         if raw is None:
             return None
         self._empty_lines = 0
-        head = _parse(raw, self._limits)
+        head = self._last.recall(raw)
+        if head is None:
+            head = _parse(raw, self._limits)
+            self._last.remember(head)
         self._body_due = head.has_body
         self._head = head
         return head
@@ -275,4 +290,5 @@ def _parse(raw: bytes, limits: Limits) -> RequestHead:
         head.expect_continue = head.has_body
     head.raw = raw
     head.head_bytes = len(raw)
+    head.kin = fields
     return head

@@ -79,6 +79,13 @@ class Gateway:
         """Who asks. Raises CallerFault."""
         return self.doorkeeper.identify(get, query, address, self._unix_s())
 
+    def identify_again(self, key: ApiKey, get: HeaderGetter, query: bytes, address: str | None) -> ApiKey:
+        """Who asks, where the same credential was `key`'s before: whether it may still ask. Raises CallerFault."""
+        if self.directory.key(key.public_id) is not key:
+            return self.identify(get, query, address)
+        self.doorkeeper.access(key).check(now_unix_s=self._unix_s(), address=address)
+        return key
+
     def revoked(self, key: ApiKey) -> None:
         """End the requests of a key that may no longer ask; a key that changed but is still good ends none."""
         if key.revoked_unix_s is None and (key.expires_unix_s is None or key.expires_unix_s > self._unix_s()):

@@ -19,7 +19,7 @@ from appliance.http1.refusal import ProtocolRefusal
 from appliance.http1.request import RequestHead, RequestReader
 from appliance.net.stream import SocketStream
 from appliance.request.call import Call
-from appliance.request.endpoint import Endpoint
+from appliance.request.endpoint import CHAT, Endpoint
 from appliance.server.front import Front
 from appliance.server.reply import FastReply
 from appliance.server.routes import find, ours
@@ -51,11 +51,15 @@ class FastConnection:
 
     __slots__ = (
         "_address",
+        "_argument",
         "_call",
+        "_endpoint",
         "_fault",
         "_front",
         "_head",
         "_hung_up",
+        "_key",
+        "_kin",
         "_peer",
         "_phase",
         "_reader",
@@ -74,6 +78,10 @@ class FastConnection:
         self._phase = Phase.IDLE
         self._since_s = trio.current_time()
         self._head: RequestHead | None = None
+        self._kin: object = None
+        self._key: ApiKey | None = None
+        self._endpoint: Endpoint = CHAT
+        self._argument = ""
         self._call: Call | None = None
         self._reply: FastReply | None = None
         self._scope: trio.CancelScope | None = None
@@ -119,9 +127,13 @@ class FastConnection:
                 if not ours(head.path):
                     self.replay = reader.replay()
                     return
-                self._address = front.proxies.client(self._peer, head.headers)
-                key = front.gateway.identify(head.get, head.query, self._address)
-                endpoint, argument = find(head.method, head.path)
+                if head.kin is self._kin and self._key is not None:  # all but its length was looked at before
+                    key = self._key = front.gateway.identify_again(self._key, head.get, head.query, self._address)
+                else:
+                    self._address = front.proxies.client(self._peer, head.headers)
+                    key = self._key = front.gateway.identify(head.get, head.query, self._address)
+                    self._endpoint, self._argument = find(head.method, head.path)
+                    self._kin = head.kin
                 body = b""
                 if head.has_body:
                     found = reader.next_body()
@@ -136,7 +148,7 @@ class FastConnection:
             except Fault as fault:
                 await self._refuse(fault, last=reader.body_due)
             else:
-                await self._answer(head, body, key, endpoint, argument, scope)
+                await self._answer(head, body, key, scope)
             if not self._may_go_on():
                 await self._linger()
                 return
@@ -178,16 +190,14 @@ class FastConnection:
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
-    async def _answer(
-        self, head: RequestHead, body: bytes, key: ApiKey, endpoint: Endpoint, argument: str, scope: trio.CancelScope
-    ) -> None:
+    async def _answer(self, head: RequestHead, body: bytes, key: ApiKey, scope: trio.CancelScope) -> None:
         front = self._front
         self._phase = Phase.BUSY
         self._reply = reply = FastReply(self._stream, head, front.date, front.stopping)
         at_unix_us = front.unix_us()
         self._call = call = Call(
-            endpoint=endpoint,
-            argument=argument,
+            endpoint=self._endpoint,
+            argument=self._argument,
             method=head.method,
             path=head.path,
             query=head.query,
