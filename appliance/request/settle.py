@@ -35,20 +35,20 @@ def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
     estimate = None
     if admitted is not None and work.provider is not None:
         rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
-        estimate = most_cost(len(call.body), admitted.asked.max_output_tokens, rates).nanos
-    return Begun(
-        request_id=call.request_id,
-        organisation_id=call.key.organisation_id,
-        key_id=call.key.key_id,
-        at_unix_us=call.at_unix_us,
-        endpoint=call.endpoint.name,
-        dialect=call.endpoint.dialect,
-        model_asked=_model_asked(work, known),
-        tier_asked=_tier_asked(work),
-        streamed=admitted is not None and admitted.asked.stream,
-        rungs=rungs,
-        estimate_nanos=estimate,
-        window_s=plan.window_s,
+        estimate = most_cost(call.received_bytes, admitted.asked.max_output_tokens, rates).nanos
+    return Begun(  # by position, as the records below
+        call.request_id,
+        call.key.organisation_id,
+        call.key.key_id,
+        call.at_unix_us,
+        call.endpoint.name,
+        call.endpoint.dialect,
+        _model_asked(work, known),
+        _tier_asked(work),
+        admitted is not None and admitted.asked.stream,
+        rungs,
+        estimate,
+        plan.window_s,
     )
 
 
@@ -110,7 +110,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         shown.to_content_s if winner is not None and shown is not None else None,
         now_s - zero_s,  # total_s
         overhead_s(work),
-        len(call.body),
+        call.received_bytes,
         call.reply.sent_bytes,
         retries(work.attempts),
         window_s,

@@ -60,6 +60,7 @@ class FastConnection:
         "_hung_up",
         "_key",
         "_kin",
+        "_now_s",
         "_peer",
         "_phase",
         "_reader",
@@ -76,7 +77,8 @@ class FastConnection:
         self._front = front
         self._reader = RequestReader(limits)
         self._phase = Phase.IDLE
-        self._since_s = trio.current_time()
+        self._now_s = trio.lowlevel.current_clock().current_time  # trio.current_time, without its way to the clock
+        self._since_s = self._now_s()
         self._head: RequestHead | None = None
         self._kin: object = None
         self._key: ApiKey | None = None
@@ -120,7 +122,7 @@ class FastConnection:
     async def _requests(self, scope: trio.CancelScope) -> None:
         """Answer requests, all under one scope, until the connection ends, is to be handed over, or a call was left."""
         reader, front = self._reader, self._front
-        while not scope.cancel_called:
+        while True:
             self._head = None
             try:
                 head = await self._read_head()
@@ -148,7 +150,9 @@ class FastConnection:
             except Fault as fault:
                 await self._refuse(fault, last=reader.body_due)
             else:
-                await self._answer(head, body, key, scope)
+                call = await self._answer(head, body, key, scope)
+                if call.cause is not None:  # it was left, and the scope with it
+                    return
             if not self._may_go_on():
                 await self._linger()
                 return
@@ -161,13 +165,13 @@ class FastConnection:
             head = reader.next_head()
             if head is not None:
                 self._head = head
-                self._since_s = trio.current_time()
+                self._since_s = self._now_s()
                 return head
             if reader.idle:
                 self._phase = Phase.IDLE
             elif self._phase is not Phase.HEAD:  # the time of a head is that of all of it
                 self._phase = Phase.HEAD
-                self._since_s = trio.current_time()
+                self._since_s = self._now_s()
             if self._front.stopping:
                 raise Gone
             data = await self._stream.receive_some()
@@ -185,12 +189,12 @@ class FastConnection:
             if not data:
                 raise Gone
             reader.feed(data)
-            self._since_s = trio.current_time()
+            self._since_s = self._now_s()
         return body
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
-    async def _answer(self, head: RequestHead, body: bytes, key: ApiKey, scope: trio.CancelScope) -> None:
+    async def _answer(self, head: RequestHead, body: bytes, key: ApiKey, scope: trio.CancelScope) -> Call:
         front = self._front
         self._phase = Phase.BUSY
         self._reply = reply = FastReply(self._stream, head, front.date, front.stopping)
@@ -216,6 +220,7 @@ class FastConnection:
             call.leave("client_gone")
         await front.gateway.answer(call)
         self._call = None
+        return call
 
     async def _refuse(self, fault: Fault, *, last: bool) -> None:
         self._phase, self._fault = Phase.BUSY, None
@@ -227,7 +232,7 @@ class FastConnection:
         reply = self._reply
         if reply is not None and reply.ended and not reply.close and not self._front.stopping:
             self._phase = Phase.IDLE
-            self._since_s = trio.current_time()
+            self._since_s = self._now_s()
             return True
         return False
 

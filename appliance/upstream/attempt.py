@@ -209,7 +209,7 @@ class Attempt:
         self.whole = b"".join(parts) if len(parts) != 1 else parts[0]
         self.started_s = self.content_s = self.end_s = self.touched_s
         self.end = "complete"
-        exchange.finish()
+        exchange.finish(self.touched_s)
 
     def _started(self, reader: StreamReader) -> None:
         if self.started_s is None:

@@ -72,12 +72,12 @@ class Pool:
         self._idle: dict[Origin, list[Connection]] = {}
         self._stopped = False
 
-    def take(self, origin: Origin) -> Connection | None:
+    def take(self, origin: Origin, now_s: float) -> Connection | None:
         """A connection fit for reuse, if there is one; unfit ones met on the way are closed."""
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest_s = trio.current_time() - self._idle_s
+        oldest_s = now_s - self._idle_s
         while idle:
             connection = idle.pop()
             if connection.idle_since_s >= oldest_s and connection.quiet():
@@ -113,7 +113,7 @@ class Pool:
 
     async def warm(self, origin: Origin) -> None:
         """Have a connection ready: the next rung's is opened before its launch. Failures show at the launch itself."""
-        connection = self.take(origin)
+        connection = self.take(origin, trio.current_time())
         if connection is None:
             try:
                 connection = await self.open(origin)
@@ -122,9 +122,9 @@ class Pool:
             connection.idle_since_s = trio.current_time()
         self._keep(connection)  # one that idled already grows no younger by being looked at
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: Connection, now_s: float) -> None:
         """Give back a connection whose answer is complete and clean; surplus ones are closed."""
-        connection.idle_since_s = trio.current_time()
+        connection.idle_since_s = now_s
         self._keep(connection)
 
     def _keep(self, connection: Connection) -> None:
@@ -215,14 +215,14 @@ class Exchange:
         The head has the credential in it: it is made when it is sent, and nothing here holds it while we wait. `sent`
         is told when all is sent.
         """
-        connection = self._pool.take(origin)
+        now_s = trio.current_time()
+        connection = self._pool.take(origin, now_s)
         if connection is not None:
-            sent_at = trio.current_time()
             try:
                 return await self._try(connection, make_head, body, sent)
             except UpstreamFault:
                 self._drop()
-                if self._ended or self.received_bytes or trio.current_time() - sent_at > RETRY_WITHIN_S:
+                if self._ended or self.received_bytes or trio.current_time() - now_s > RETRY_WITHIN_S:
                     raise
             self.retries = 1
         opening_since_s = trio.current_time()
@@ -234,7 +234,7 @@ class Exchange:
         self, connection: Connection, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
     ) -> ResponseHead:
         if self._ended:  # while the connection was opened
-            self._pool.release(connection)
+            self._pool.release(connection, trio.current_time())
             raise UpstreamFault("provider_cut_off", "The call was ended.", phase="connect")
         self.connection = connection
         self._unsent = True
@@ -312,14 +312,14 @@ class Exchange:
         except TruncatedBody:
             raise UpstreamFault("provider_cut_off", "The answer ended before it was complete.", phase="body") from None
 
-    def finish(self) -> None:
+    def finish(self, now_s: float | None = None) -> None:
         """Give the connection back if request and answer went over it whole and clean, else close it."""
         connection, reader = self.connection, self.reader
         if connection is None:
             return
         self.connection = None
         if reader is not None and reader.reusable and not self._unsent:
-            self._pool.release(connection)
+            self._pool.release(connection, trio.current_time() if now_s is None else now_s)
         else:
             connection.close()
 
