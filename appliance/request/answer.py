@@ -173,6 +173,8 @@ class Gateway:
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")
+        call.body = b""  # a stream may last for minutes, and nobody needs the prompt any more
+        work.admitted.asked.body.forget()
         await relay(call, work, winner, dialect, self)
 
     async def _list_models(self, call: Call) -> None:

@@ -73,6 +73,7 @@ class Call:
         "path",
         "peer",
         "query",
+        "received_bytes",
         "reply",
         "request_id",
         "scope",
@@ -105,6 +106,7 @@ class Call:
         self.headers = headers
         self.get = get
         self.body = body
+        self.received_bytes = len(body)
         self.key = key
         self.peer = peer
         self.reply = reply

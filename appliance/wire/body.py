@@ -207,6 +207,10 @@ class RequestBody:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise CallerFault("bad_request", f"{key} must be {wanted}.", param=key) from None
 
+    def forget(self) -> None:
+        """Let the request's bytes go; nothing can be read or encoded after."""
+        self._fields = {}
+
     def encode(self, replaced: Mapping[str, bytes | None]) -> bytes:
         """The object as JSON with these keys set (to JSON bytes) or removed (None); order and nested bytes kept."""
         fields = self._fields
