@@ -52,6 +52,7 @@ class FastConnection:
     __slots__ = (
         "_address",
         "_argument",
+        "_body",
         "_call",
         "_endpoint",
         "_fault",
@@ -81,6 +82,7 @@ class FastConnection:
         self._since_s = self._now_s()
         self._head: RequestHead | None = None
         self._kin: object = None
+        self._body: bytes | None = None
         self._key: ApiKey | None = None
         self._endpoint: Endpoint = CHAT
         self._argument = ""
@@ -136,12 +138,10 @@ class FastConnection:
                     key = self._key = front.gateway.identify(head.get, head.query, self._address)
                     self._endpoint, self._argument = find(head.method, head.path)
                     self._kin = head.kin
-                body = b""
                 if head.has_body:
-                    found = reader.next_body()
-                    if found is None:
-                        found = await self._read_body(head)
-                    body = found
+                    self._body = reader.next_body()
+                    if self._body is None:
+                        self._body = await self._read_body(head)
                 if front.stopping:
                     raise ApplianceFault("shutting_down")
             except ProtocolRefusal as refusal:
@@ -150,7 +150,7 @@ class FastConnection:
             except Fault as fault:
                 await self._refuse(fault, last=reader.body_due)
             else:
-                call = await self._answer(head, body, key, scope)
+                call = await self._answer(head, key, scope)
                 if call.cause is not None:  # it was left, and the scope with it
                     return
             if not self._may_go_on():
@@ -194,7 +194,7 @@ class FastConnection:
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
-    async def _answer(self, head: RequestHead, body: bytes, key: ApiKey, scope: trio.CancelScope) -> Call:
+    async def _answer(self, head: RequestHead, key: ApiKey, scope: trio.CancelScope) -> Call:
         front = self._front
         self._phase = Phase.BUSY
         self._reply = reply = FastReply(self._stream, head, front.date, front.stopping)
@@ -207,7 +207,7 @@ class FastConnection:
             query=head.query,
             headers=head.headers,
             get=head.get,
-            body=body,
+            body=self._body or b"",
             key=key,
             peer=self._address,
             reply=reply,
@@ -216,6 +216,7 @@ class FastConnection:
             arrived_s=self._since_s,
             at_unix_us=at_unix_us,
         )
+        self._body = None  # the call lets it go when it has been sent; nothing here may hold it for a whole stream
         if self._hung_up:
             call.leave("client_gone")
         await front.gateway.answer(call)
