@@ -5,12 +5,14 @@ closed, not one that the gateway says it closed.
 """
 
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from appliance.cli.first_request import record
 from appliance.cli.stage import Stage
+from appliance.simulator.override import METADATA_KEY
 
 if TYPE_CHECKING:
     from appliance.simulator.journal import Entry
@@ -39,9 +41,9 @@ class Scene(msgspec.Struct, frozen=True):
         """What is asked of Startline, in a word."""
         return f"start_within {self.start_within}" if self.start_within else f"service_tier {self.service_tier}"
 
-    def request(self) -> tuple[str, dict[str, Any]]:
-        """The path and body."""
-        body: dict[str, Any] = {"model": self.model, "stream": self.stream}
+    def request(self, mark: str) -> tuple[str, dict[str, Any]]:
+        """The path and body; the journal shows the mark, so that other requests are not taken for this one."""
+        body: dict[str, Any] = {"model": self.model, "stream": self.stream, "metadata": {METADATA_KEY: f"mark={mark}"}}
         if self.start_within:
             body["start_within"] = self.start_within
         if self.service_tier:
@@ -69,12 +71,12 @@ async def play(stage: Stage, scene: Scene, tell: Tell) -> Outcome:
     import trio
 
     journal = stage.simulator.journal
-    last = journal[len(journal) - 1].sequence if len(journal) else 0
+    mark = token_hex(8)
     sent_s = trio.current_time()
     zero_s = sent_s - stage.simulator.began
 
     def mine() -> list["Entry"]:
-        return [entry for entry in journal if entry.sequence > last]
+        return [entry for entry in journal if entry.mark == mark]
 
     async def watch() -> None:
         told: set[tuple[int, str]] = set()
@@ -86,7 +88,7 @@ async def play(stage: Stage, scene: Scene, tell: Tell) -> Outcome:
                         tell(at_s - zero_s, entry.tier_asked or "no tier", text)
             await journal.wait(lambda _: any((e.sequence, k) not in told for e in mine() for k, _s, _t in _events(e)))
 
-    path, body = scene.request()
+    path, body = scene.request(mark)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
         async with stage.client.stream("POST", path, json=body) as answer:

@@ -1,6 +1,7 @@
 """Playing a scene: what is told comes from the provider's side, and what is wrong is found."""
 
 import pytest
+import trio
 
 from appliance.cli.race_watch import Scene, play
 from appliance.cli.selftest import selftest_world
@@ -40,3 +41,18 @@ async def test_a_race_is_told_as_the_provider_saw_it() -> None:
 async def test_what_is_wrong_is_found(scene: Scene, wanted: str) -> None:
     async with staged(selftest_world()) as stage:
         assert (await played(stage, scene))[0] == (wanted,)
+
+
+async def test_requests_of_others_meanwhile_are_not_taken_for_the_scene() -> None:
+    async with staged(selftest_world()) as stage, trio.open_nursery() as nursery:
+
+        async def somebody_else() -> None:
+            while True:
+                body = {"model": "gpt-5.4-nano", "messages": [{"role": "user", "content": "me too"}]}
+                await stage.client.post("/v1/chat/completions", json=body)
+
+        nursery.start_soon(somebody_else)
+        wrong, told = await played(stage, WON)
+        nursery.cancel_scope.cancel()
+    assert wrong == ()
+    assert told == [("flex", "asked"), ("flex", "begins to answer"), ("flex", "answer complete")]
