@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -152,7 +153,8 @@ async def _offer_import(appliance: "Appliance") -> None:
             structlog.get_logger().info("provider_key_in_environment", variable=variable, import_with=command)
             continue
         question = f"{variable} is set. Store its key, encrypted, as the provider {name}?"
-        if await trio.to_thread.run_sync(lambda text: click.confirm(text, default=False), question):
+        # Ctrl-C abandons the question: its thread waits for a line that may never come.
+        if await trio.to_thread.run_sync(partial(click.confirm, default=False), question, abandon_on_cancel=True):
             inside = httpx.ASGITransport(app=as_operator(appliance))
             async with httpx.AsyncClient(transport=inside, base_url="http://startline", timeout=60) as client:
                 body: dict[str, Any] = {"name": name, "secret": os.environ[variable].strip()}

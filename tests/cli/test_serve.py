@@ -73,6 +73,25 @@ def test_a_terminal_sees_the_first_keys_and_is_asked_about_keys_in_the_environme
     assert terminal.json("provider", "list") == []
 
 
+def test_ctrl_c_ends_the_question_about_keys_in_the_environment(terminal: Terminal) -> None:
+    ours, theirs = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STARTLINE_")}
+    variables = {"STARTLINE_DATA_FOLDER": str(terminal.folder), "OPENAI_API_KEY": "sk-CANARY-of-the-environment"}
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0"], stdin=theirs, stdout=theirs, stderr=theirs, env=clean | variables
+    )
+    os.close(theirs)
+    try:
+        _until(ours, b"? [y/N]: ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait(30)
+        os.close(ours)
+    assert len(terminal.json("key", "list")) == 2, "the folder was left in order"
+
+
 def _until(descriptor: int, mark: bytes) -> str:
     text = b""
     while mark not in text:
