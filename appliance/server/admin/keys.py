@@ -37,19 +37,22 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grace_s: Annotated[int, Meta(ge=0, le=365 * 86_400)] = 0
 
 
+def key_state(key: ApiKey, now_unix_s: int) -> Literal["valid", "expired", "revoked"]:
+    """Whether a key may be used."""
+    if key.revoked_unix_s is not None:
+        return "revoked"
+    if key.expires_unix_s is not None and key.expires_unix_s <= now_unix_s:
+        return "expired"
+    return "valid"
+
+
 def key_view(key: ApiKey, now_unix_s: int) -> dict[str, Any]:
     """A key without its secret."""
-    if key.revoked_unix_s is not None:
-        state = "revoked"
-    elif key.expires_unix_s is not None and key.expires_unix_s <= now_unix_s:
-        state = "expired"
-    else:
-        state = "valid"
     return {
         "id": key.key_id,
         "name": key.name,
         "kind": key.kind,
-        "state": state,
+        "state": key_state(key, now_unix_s),
         "shown": f"{_PREFIX_OF[key.kind]}{key.public_id}-…",
         "organisation_id": key.organisation_id,
         "created_unix_s": key.created_unix_s,
@@ -104,7 +107,8 @@ def _named(desk: Desk, caller: Caller, request: Request) -> ApiKey:
     for key in known:
         if named in (key.key_id, key.public_id):
             return key
-    alike = [key for key in known if key.name == named and key.revoked_unix_s is None]
+    now_unix_s = desk.now_unix_s()
+    alike = [key for key in known if key.name == named and key_state(key, now_unix_s) == "valid"]
     if len(alike) == 1:
         return alike[0]
     if alike:

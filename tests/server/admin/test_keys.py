@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from appliance.server.admin.desk import Desk
 from tests.rig import chat
 from tests.server.admin.office import Office
 
@@ -82,3 +83,12 @@ async def test_a_name_that_several_keys_have_is_not_guessed(office: Office) -> N
         await office.ask("POST", "keys", status=201, json={"name": "twin"})
     assert await office.refused("POST", "keys/twin/revoke") == "bad_request"
     assert await office.refused("GET", "keys/nobody") == "record_not_found"
+
+
+async def test_a_name_means_the_key_that_is_still_valid(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = await office.ask("POST", "keys", status=201, json={"name": "ci"})
+    new = await office.ask("POST", f"keys/{old['id']}/rotate", status=201, json={"grace_s": 60})
+    assert await office.refused("GET", "keys/ci") == "bad_request", "for a minute both are"
+    ends_unix_s = (await office.ask("GET", f"keys/{old['id']}"))["expires_unix_s"]
+    monkeypatch.setattr(Desk, "now_unix_s", lambda _: ends_unix_s)
+    assert (await office.ask("GET", "keys/ci"))["id"] == new["id"]
