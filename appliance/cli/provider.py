@@ -14,14 +14,21 @@ PROVIDERS = "/admin/v1/providers"
 
 
 def read_secret(file: Path | None, *, wanted: bool) -> str:
-    """The provider's key: from a file, from standard input if that is no terminal, else from a prompt."""
+    """The provider's key: from a file, from standard input if that is no terminal, else from a prompt.
+
+    Raises click.ClickException if none came: an unset variable must not make a provider without a key.
+    """
     if not wanted:
         return ""
     if file is not None:
-        return file.read_text("utf-8").strip()
-    if not sys.stdin.isatty():
-        return sys.stdin.read().strip()
-    return str(click.prompt("Key of the provider (not shown)", hide_input=True)).strip()
+        secret = file.read_text("utf-8").strip()
+    elif not sys.stdin.isatty():
+        secret = sys.stdin.read().strip()
+    else:
+        secret = str(click.prompt("Key of the provider (not shown)", hide_input=True)).strip()
+    if not secret:
+        raise click.ClickException("no key came; for a provider that asks for none say --no-secret")
+    return secret
 
 
 def _words(_: object, __: object, text: str | None) -> tuple[str, ...] | None:

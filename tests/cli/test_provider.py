@@ -26,6 +26,12 @@ def test_the_secret_comes_from_standard_input_or_a_file(terminal: Terminal, tmp_
         assert not path.is_file() or b"CANARY" not in path.read_bytes(), path
 
 
+def test_an_empty_secret_is_a_mistake(terminal: Terminal) -> None:
+    told = terminal.run("provider", "add", "one", "--base-url", NOWHERE, stdin="\n", status=1).stderr
+    assert "--no-secret" in told
+    assert terminal.json("provider", "list") == []
+
+
 def test_no_argument_takes_a_secret(terminal: Terminal) -> None:
     told = terminal.run("provider", "add", "one", SECRET, status=2).stderr
     assert "unexpected extra argument" in told
