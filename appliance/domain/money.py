@@ -63,5 +63,6 @@ def cost_of(tokens: Tokens, rates: Rates | None) -> Cost:
 def usd(nanos: int) -> str:
     """Nanodollars as a decimal number of dollars, exact, without trailing zeros beyond cents' micro part."""
     sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
-    whole, part = divmod(nanos, NANOS_PER_USD)
-    return f"{sign}{whole}.{part:09d}".rstrip("0") if part else f"{sign}{whole}"
+    digits = f"{nanos:010d}"
+    part = digits[-9:].rstrip("0")
+    return f"{sign}{digits[:-9]}.{part}" if part else sign + digits[:-9]

@@ -7,6 +7,7 @@ value can end its line. Nothing is added: the caller says every header, framing 
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from operator import itemgetter
 
 from appliance.http1.head import TOKEN, is_token
 
@@ -14,6 +15,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 """Ends a chunked body without trailers."""
 
 _PLAIN = bytes(range(32, 127)) + b"\t"
+_NAME = itemgetter(0)
 _LINE = b": ".join
 """A pair of name and value as a line: all lines of a head without a step of the interpreter for each."""
 _ENCODED = tuple(bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte for byte in range(256))
@@ -65,12 +67,13 @@ def _head(start_line: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Header lines, each with its line end. Names are tokens (else `ValueError`); values are made safe."""
-    headers = list(headers)
+    if not isinstance(headers, list):
+        headers = list(headers)
     if not headers:
         return b""
     # One look at all names and one at all lines, instead of two for each: names may have bytes of tokens alone, and of
     # bytes that are not plain the lines may have nothing but their ends.
-    names = [name for name, _ in headers]
+    names = [*map(_NAME, headers)]
     if b"" in names or b"".join(names).translate(None, TOKEN):
         raise ValueError("not a header name")
     lines = b"\r\n".join([*map(_LINE, headers), b""])

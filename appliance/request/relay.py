@@ -38,15 +38,25 @@ class Relaying(Protocol):
 
 async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> None:
     """Send the winner's answer. Raises Fault, or trio.BrokenResourceError when the client is gone."""
-    if winner.whole is not None:
-        await _whole(call, work, winner, dialect, gateway, winner.whole)
+    body = winner.whole
+    if body is not None:
+        _read_whole(work, winner, dialect, body)
     elif work.admitted is not None and work.admitted.asked.stream:
         await _stream(call, work, winner, gateway)
+        return
     else:
-        await _assembled(call, work, winner, dialect, gateway)
+        body = await _assembled(work, winner, dialect, gateway)
+    work.status = 200
+    work.answered_s = trio.current_time()
+    headers = race_headers(work, gateway.prices)
+    headers.append(JSON)
+    if winner.head is not None:
+        headers += to_client(winner.head.headers)
+    await gateway.make_durable(call, work)
+    await call.reply.whole(200, headers, body)
 
 
-async def _whole(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying, body: bytes) -> None:
+def _read_whole(work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> None:
     try:
         answer = dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
     except UpstreamFault as fault:
@@ -54,10 +64,9 @@ async def _whole(call: Call, work: Work, winner: Attempt, dialect: Dialect, gate
         work.winner = None
         raise
     work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
-    await _reply_whole(call, work, winner, gateway, body)
 
 
-async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> None:
+async def _assembled(work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> bytes:
     assembler, reader = dialect.Assembler(), winner.reader
     if reader is None:
         raise ApplianceFault("internal_error")
@@ -74,21 +83,9 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
         if winner.fault is not None:
             raise winner.fault
         assembler.feed(reader.terminal_event or b"")
-        body = assembler.result()
+        return assembler.result()
     except NotAssemblable:
         raise _unfit(winner, "The streamed answer could not be assembled.") from None
-    await _reply_whole(call, work, winner, gateway, body)
-
-
-async def _reply_whole(call: Call, work: Work, winner: Attempt, gateway: Relaying, body: bytes) -> None:
-    work.status = 200
-    work.answered_s = trio.current_time()
-    headers = race_headers(work, gateway.prices)
-    headers.append(JSON)
-    if winner.head is not None:
-        headers += to_client(winner.head.headers)
-    await gateway.make_durable(call, work)
-    await call.reply.whole(200, headers, body)
 
 
 async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying) -> None:

@@ -112,7 +112,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         overhead_s(work),
         call.received_bytes,
         call.reply.sent_bytes,
-        retries(work.attempts),
+        shown.retries if len(attempts) == 1 and shown is not None else retries(work.attempts),
         window_s,
         None if window_s is None else to_start_s is not None and to_start_s <= window_s,  # deadline_met
         work.client_gone,

@@ -54,14 +54,18 @@ class FastReply:
         if status not in NO_BODY_STATUS:
             own.append((b"content-length", b"%d" % len(body)))
         self._connection(own)
-        head = response_head(status, own)
-        if self._head_only or not body:
-            await self._send(head)
-        elif len(body) <= JOIN_BYTES:
-            await self._send(head + body)
-        else:
-            await self._send(head)
-            await self._send(body)
+        data = response_head(status, own)
+        if body and not self._head_only:
+            if len(body) <= JOIN_BYTES:
+                data += body
+            else:
+                await self._send(data)
+                data = body
+        if not self.busy and not self._pending:  # usually the socket takes it, and there is nothing to wait for
+            sent_bytes = self._stream.send_now(data)
+            data = data[sent_bytes:] if sent_bytes else data
+        if data:
+            await self._send(data)
         self.sent_bytes += len(body)
         self.ended = True
 
