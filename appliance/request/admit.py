@@ -25,8 +25,8 @@ HeaderGetter = Callable[[bytes], bytes | None]
 LONGEST_TIER = 64
 """Characters of a provider's own tier that may pass: it is kept with the plans, and told in headers."""
 
-THREAD_BYTES = 262_144
-"""A compressed body from this size on is decompressed in a thread: it would hold up every other request."""
+INLINE_BYTES = 262_144
+"""A compressed body of this size, or that becomes larger, is decompressed in a thread: it would hold up the others."""
 
 
 def credential(get: HeaderGetter, query: bytes) -> str | None:
@@ -119,10 +119,7 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
     body = call.body
     encoding = call.get(b"content-encoding")
     if encoding is not None and encoding != b"identity":
-        if len(body) >= THREAD_BYTES:
-            body = await trio.to_thread.run_sync(decompress, encoding, body, settings.max_body_bytes)
-        else:
-            body = decompress(encoding, body, settings.max_body_bytes)
+        body = await _decompressed(encoding, body, settings.max_body_bytes)
     asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"))
     access.check_model(asked.model)
     tier = asked.service_tier
@@ -151,3 +148,14 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
                 param="start_within",
             )
     return Admitted(asked, wish, None)
+
+
+async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int) -> bytes:
+    """The body as it was before its content-encoding; a hundred bytes may stand for megabytes. Raises CallerFault."""
+    if len(body) < INLINE_BYTES:
+        try:
+            return decompress(encoding, body, min(limit_bytes, INLINE_BYTES))
+        except CallerFault as fault:
+            if fault.kind.code != "request_too_large":
+                raise
+    return await trio.to_thread.run_sync(decompress, encoding, body, limit_bytes)

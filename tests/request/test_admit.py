@@ -12,7 +12,7 @@ from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.tier import Window
 from appliance.policy.access import Access
-from appliance.request.admit import THREAD_BYTES, Admitted, Doorkeeper, admit, credential
+from appliance.request.admit import INLINE_BYTES, Admitted, Doorkeeper, admit, credential
 from appliance.request.call import Call
 from appliance.request.endpoint import CHAT
 from appliance.settings import Settings
@@ -171,9 +171,28 @@ async def test_what_can_be_refused_is(fields: dict[str, Any], facts: dict[str, A
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("size", [10, THREAD_BYTES], ids=["at once", "in a thread"])
+@pytest.mark.parametrize("size", [10, INLINE_BYTES], ids=["at once", "in a thread"])
 async def test_a_compressed_body_is_read(size: int) -> None:
     noise = "".join(chr(33 + (at * at * 7919 + at) % 90) for at in range(size)).replace('"', "a").replace("\\", "b")
     body = zlib.compress(msgspec.json.encode({"model": "m", "messages": [], "user": noise}), 0)
     found = await admitted({}, body=body, content_encoding=b"deflate")
     assert found.asked.model == "m"
+
+
+async def test_a_few_bytes_that_stand_for_many_are_decompressed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    threads = trio.to_thread.run_sync
+
+    async def watched(function: Any, encoding: bytes, body: bytes, limit: int) -> Any:
+        asked.append(len(body))
+        return await threads(function, encoding, body, limit)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", watched)
+    small, big = (
+        zlib.compress(msgspec.json.encode({"model": "m", "messages": [], "user": "x" * size}))
+        for size in (10, INLINE_BYTES)
+    )
+    assert len(big) < 1000
+    for body in (small, big):
+        assert (await admitted({}, body=body, content_encoding=b"deflate")).asked.model == "m"
+    assert asked == [len(big)]
