@@ -143,7 +143,7 @@ class Gateway:
             if work.fault is not None:
                 await self._last_word(call, work, work.fault)
             self._settle(call, work)
-            if work.winner is not None:
+            if work.winner is not None and work.winner.stream:
                 await work.winner.drain()
         except BaseException:  # ended from outside; if the whole answer went out before, that makes it no failure
             call.cause = call.cause or "shutdown"

@@ -5,7 +5,7 @@ one counts), so what we route by is what the provider reads.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 from typing import Any, Self, TypeVar
 
 import brotli
@@ -158,6 +158,11 @@ class RequestBody:
 
     def __contains__(self, key: str) -> bool:
         return key in self._fields
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The keys, to look many of them up: without a call for each, as `in` on the body itself costs."""
+        return self._fields.keys()
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -33,19 +33,22 @@ def read_asked(
 
     A body's `start_within` beats the header's: the header is often an SDK's default for all of its requests.
     """
-    model = body.get_str("model") if "model" in body else None
+    names = body.names
+    model = body.get_str("model")
     if not model:
         raise CallerFault("missing_model", param="model")
     if len(model) > MOST_MODEL_CHARACTERS:
         raise CallerFault("bad_request", "model is too long.", param="model")
-    stream = body.get_bool("stream") or False
-    tier = body.get_str("service_tier")
-    within = _start_within(body, header_start_within)
+    stream = ("stream" in names and body.get_bool("stream")) or False
+    tier = body.get_str("service_tier") if "service_tier" in names else None
+    within = None
+    if header_start_within is not None or "start_within" in names:
+        within = _start_within(body, header_start_within)
     if tier is not None and within is not None:
         raise CallerFault("service_tier_not_allowed", param="service_tier")
     most: int | None = None
     for name in limits:
-        if name in body:
+        if name in names:
             try:
                 most = body.get_int(name)
             except CallerFault:
@@ -100,13 +103,14 @@ def write_body(asked: Asked, *, model: str, tier: str | None, stream: bool, incl
     """The upstream body: exactly `tier` as service tier (None: the field is removed), streamed if `stream`."""
     body = asked.body
     replaced: dict[str, bytes | None] = {}
+    names = body.names
     for name in OURS:
-        if name in body:
+        if name in names:
             replaced[name] = None
     if model != asked.model:
         replaced["model"] = _ENCODER.encode(model)
     if tier is None:
-        if "service_tier" in body:
+        if "service_tier" in names:
             replaced["service_tier"] = None
     elif tier != asked.service_tier:
         replaced["service_tier"] = _ENCODER.encode(tier)

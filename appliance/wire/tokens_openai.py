@@ -36,17 +36,15 @@ def read_usage(usage: Any) -> Tokens:
     )
 
 
-def _count(table: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = table.get(name)
-        if type(value) is int and 0 <= value <= _MOST:  # a boolean is no count
-            return value
-    return None
+def _count(table: dict[str, Any], name: str, other: str = "") -> int | None:
+    value = table.get(name)
+    if type(value) is int and 0 <= value <= _MOST:  # a boolean is no count
+        return value
+    return _count(table, other) if other else None
 
 
-def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, dict):
-            return value
-    return {}
+def _details(usage: dict[str, Any], name: str, other: str) -> dict[str, Any]:
+    value = usage.get(name)
+    if not isinstance(value, dict):
+        value = usage.get(other)
+    return value if isinstance(value, dict) else {}
