@@ -61,11 +61,8 @@ class FastReply:
             else:
                 await self._send(data)
                 data = body
-        if not self.busy and not self._pending:  # usually the socket takes it, and there is nothing to wait for
-            sent_bytes = self._stream.send_now(data)
-            data = data[sent_bytes:] if sent_bytes else data
-        if data:
-            await self._send(data)
+        if rest := self._unsent(data):
+            await self._send(rest)
         self.sent_bytes += len(body)
         self.ended = True
 
@@ -97,6 +94,13 @@ class FastReply:
             data = head + self._framed(comment)
         self._pending = data[self._stream.send_now(data) :]
 
+    def _unsent(self, data: bytes) -> bytes:
+        """What the socket does not take at once: usually nothing, and then there is nothing to wait for."""
+        if self.busy or self._pending:
+            return data
+        sent_bytes = self._stream.send_now(data)
+        return data[sent_bytes:] if sent_bytes else data
+
     async def _send(self, data: bytes) -> None:
         if self.busy:  # an earlier send was cut short: whatever follows would be read as its rest
             raise trio.BrokenResourceError
@@ -119,7 +123,8 @@ class FastReply:
         """More of the answer."""
         if data and not self._head_only:
             self.sent_bytes += len(data)
-            await self._send(self._framed(data))
+            if rest := self._unsent(self._framed(data)):
+                await self._send(rest)
 
     async def end(self, last: bytes = b"") -> None:
         """The end of the answer, in one send with its last bytes."""

@@ -248,7 +248,10 @@ class Exchange:
         phase = "send" if self._unsent else "head"
         try:
             while (head := reader.next_head()) is None:
-                data = await self._receive(phase)
+                if self.connection is None:
+                    raise UpstreamFault("provider_cut_off", "The call was ended.", phase=phase)
+                data = await connection.stream.receive_some()
+                self.received_bytes += len(data)
                 if not data:
                     raise UpstreamFault(
                         "provider_cut_off", "The provider closed the connection without an answer.", phase=phase
@@ -256,21 +259,12 @@ class Exchange:
                 reader.feed(data)
         except ProtocolRefusal as refusal:
             raise _garbled(refusal, phase) from None
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase=phase) from None
         encoding = head.get(b"content-encoding")
         if encoding is not None:
             self._decoder = content_decoder(encoding, self._pool.limits.body_bytes)
         return head
-
-    async def _receive(self, phase: str) -> bytes:
-        connection = self.connection
-        if connection is None:
-            raise UpstreamFault("provider_cut_off", "The call was ended.", phase=phase)
-        try:
-            data = await connection.stream.receive_some()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase=phase) from None
-        self.received_bytes += len(data)
-        return data
 
     @property
     def complete(self) -> bool:
@@ -302,13 +296,18 @@ class Exchange:
                     return data
                 if reader.complete:
                     return b""
-                received = await self._receive("body")
+                if self.connection is None:
+                    raise UpstreamFault("provider_cut_off", "The call was ended.", phase="body")
+                received = await self.connection.stream.receive_some()
+                self.received_bytes += len(received)
                 if received:
                     reader.feed(received)
                 else:
                     reader.eof()
         except ProtocolRefusal as refusal:
             raise _garbled(refusal, "body") from None
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise UpstreamFault("provider_cut_off", "The connection to the provider broke.", phase="body") from None
         except TruncatedBody:
             raise UpstreamFault("provider_cut_off", "The answer ended before it was complete.", phase="body") from None
 
