@@ -5,9 +5,11 @@ by `STARTLINE_<NAME>_FILE`, a systemd credential `startline.<name>`, the command
 an unknown name in the file is refused, so that a typing error is not a silent default.
 """
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,6 +25,9 @@ def _help(text: str, *, secret: bool = False) -> Meta:
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of one process. Names end in their unit; see `describe()` for the table."""
+
+    def __repr__(self) -> str:
+        return "Settings(…)"  # one of them is a secret
 
     listen: Annotated[str, _help("Address and port to serve on.")] = "127.0.0.1:8787"
     data_folder: Annotated[str, _help("Folder of all files; empty: the platform's, or systemd's StateDirectory.")] = ""
@@ -146,11 +151,36 @@ def load(
         if value is not None:
             values[name] = _checked(name, value, "the command line")
     settings = Settings(**values)  # type: ignore[arg-type]
+    _check_sense(settings)
+    return settings
+
+
+MAY_BE_ZERO = frozenset({"shutdown_s", "keep_alive_comment_s", "dns_cache_s", "writer_linger_s", "race_slots"})
+
+
+def _check_sense(settings: Settings) -> None:
+    """What no type can tell: that numbers are in range and fit each other. Raises SettingsFault."""
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        for number in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                continue
+            least = 0 if name in MAY_BE_ZERO or isinstance(value, dict) else None
+            if not math.isfinite(number) or number < 0 or (least is None and number == 0):
+                raise SettingsFault(f"{name}: must be a number {'of 0 or more' if least == 0 else 'above 0'}")
+    if settings.start_within_least_s > settings.start_within_most_s:
+        raise SettingsFault("start_within_least_s: is above start_within_most_s")
     try:
         parse_start_within(settings.start_within, settings.start_within_least_s, settings.start_within_most_s)
     except ValueError as reason:
         raise SettingsFault(f"start_within: {reason}") from None
-    return settings
+    for text in settings.trusted_proxies:
+        try:
+            ip_network(text.strip(), strict=False)
+        except ValueError:
+            raise SettingsFault("trusted_proxies: must be addresses or networks, such as 10.0.0.0/8") from None
+    if settings.ca_bundle and not Path(settings.ca_bundle).is_file():
+        raise SettingsFault("ca_bundle: there is no such file")
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> tuple[str, str] | None:

@@ -114,3 +114,31 @@ def test_a_default_wish_that_cannot_be_met_stops_the_start() -> None:
     for wish in ("soon", "30m", "0.1"):
         with pytest.raises(SettingsFault, match="start_within"):
             load(environment={"STARTLINE_START_WITHIN": wish})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shutdown_s", "-1"),
+        ("max_connections", "0"),
+        ("max_body_bytes", "-1"),
+        ("dns_cache_s", "nan"),
+        ("idle_timeout_s", "inf"),
+        ("connect_timeout_s", "0"),
+        ("reserve_s", "{ default = -1.0 }"),
+        ("start_within_least_s", "1000"),
+        ("trusted_proxies", '["foo"]'),
+        ("ca_bundle", "/no/such/file"),
+    ],
+)
+def test_a_value_without_sense_stops_the_start_and_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsFault, match=name):
+        load(environment={f"STARTLINE_{name.upper()}": value})
+
+
+def test_what_may_be_zero_may_be() -> None:
+    assert load(environment={"STARTLINE_SHUTDOWN_S": "0", "STARTLINE_RACE_SLOTS": "0"}).race_slots == 0
+
+
+def test_settings_do_not_show_their_secret() -> None:
+    assert "c2VjcmV0" not in repr(load(environment={"STARTLINE_MASTER_KEY": "c2VjcmV0"}))

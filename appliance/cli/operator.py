@@ -89,7 +89,8 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
             appliance = await stack.enter_async_context(open_appliance(settings, place.folder))
         except FolderLocked:
             raise click.ClickException(
-                f"{place.folder} is in use by a process that does not answer on its socket; is it starting or stopping?"
+                f"{place.folder} is in use: by a server, which has made all that there is to make, or by one that is "
+                "starting or stopping and does not answer on its socket"
             ) from None
         except StoreFault as fault:
             raise click.ClickException(str(fault)) from None

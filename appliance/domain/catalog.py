@@ -29,6 +29,9 @@ class Provider(msgspec.Struct, frozen=True):
     position: int = 0
     created_unix_s: int = 0
 
+    def __repr__(self) -> str:
+        return f"Provider({self.provider_id!r}, {self.name!r}, {self.base_url!r})"  # headers stay out of tracebacks
+
 
 class Rung(msgspec.Struct, frozen=True):
     """One step of a ladder: who is asked for what. `tier` None: no service tier is sent to this provider."""

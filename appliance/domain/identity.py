@@ -43,3 +43,6 @@ class ApiKey(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] | None = None
     priority: bool = False
     started_at: Literal["output", "content"] = "output"
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self.key_id!r}, {self.kind!r}, {self.name!r})"  # what verifies it stays out of tracebacks

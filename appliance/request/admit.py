@@ -106,12 +106,14 @@ class Doorkeeper:
 class Admitted(msgspec.Struct, frozen=True):
     """A request that may go on: what was asked, and the tier wish that holds for it.
 
-    `passed_tier`: a service tier of the provider's own that passes unchanged, unraced.
+    `passed_tier`: a service tier of the provider's own that passes unchanged, unraced. `by_default`: the request itself
+    has no wish; one that cannot be had is then no fault of the caller's.
     """
 
     asked: Asked
     wish: StartWithin
     passed_tier: str | None
+    by_default: bool = False
 
 
 async def admit(call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings) -> Admitted:
@@ -128,6 +130,7 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
             raise CallerFault("bad_request", "service_tier is too long.", param="service_tier")
         return Admitted(asked, "default", tier)
     wish: StartWithin | None = tier if tier is not None else asked.start_within  # type: ignore[assignment]
+    by_default = wish is None
     if wish is None:
         key = call.key
         own = key.start_within or directory.organisation(key.organisation_id).start_within
@@ -147,7 +150,7 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
                 f"start_within must be between {least_s:g} and {most_s:g} seconds.",
                 param="start_within",
             )
-    return Admitted(asked, wish, None)
+    return Admitted(asked, wish, None, by_default)
 
 
 async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int) -> bytes:

@@ -7,11 +7,11 @@ directory gives another tuple of providers.
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.errors import ApplianceFault
+from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
 from appliance.policy.prices import PriceTable
-from appliance.policy.route import Routing, ladder
+from appliance.policy.route import Routing, default_rung, ladder
 from appliance.request.admit import Admitted
 from appliance.request.slots import Slots
 from appliance.request.work import Work
@@ -40,7 +40,7 @@ class _Routes:
     def __init__(self, providers: tuple[Provider, ...]) -> None:
         self.providers = providers
         self.routing = Routing(providers)
-        self.choices: dict[tuple[str, str | None, str | None, bool, bool], Choice] = {}
+        self.choices: dict[tuple[str, str | None, str | None, bool, bool, bool], Choice] = {}
 
 
 class Planner:
@@ -85,7 +85,7 @@ class Planner:
         tiered = call.endpoint.dialect != "openai_embeddings"
         routes = self._of(key.organisation_id)
         word = wish if window is None else None
-        chosen = (asked.model, word, admitted.passed_tier, key.priority, tiered)
+        chosen = (asked.model, word, admitted.passed_tier, key.priority, tiered, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
             choice = self._choose(routes, work, admitted, tiered=tiered)
@@ -93,11 +93,15 @@ class Planner:
                 routes.choices.clear()
             routes.choices[chosen] = choice  # type: ignore[index]
         work.provider, work.model = choice.provider, choice.model
+        give_up_s = self._settings.first_content_timeout_s
         if choice.direct is not None:
-            return choice.direct
+            return (
+                choice.direct
+                if window is None
+                else plan_direct(choice.rungs[0], give_up_s, "not_raced", window.seconds)
+            )
         if window is None:
             raise ApplianceFault("internal_error")
-        give_up_s = self._settings.first_content_timeout_s
         if not asked.raceable:
             return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
         organisation = self._directory.organisation(key.organisation_id)
@@ -110,17 +114,22 @@ class Planner:
     def _choose(self, routes: _Routes, work: Work, admitted: Admitted, *, tiered: bool) -> Choice:
         route = routes.routing.find(admitted.asked.model)
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
-        give_up_s = self._settings.first_content_timeout_s
+        give_up_s, reason = self._settings.first_content_timeout_s, "tier_direct"
         if not tiered:
             rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
         else:
-            rungs = ladder(
-                provider,
-                model,
-                admitted.wish,
-                service_tier=admitted.passed_tier,
-                allow_priority=work.call.key.priority,
-                flex_capable=self._prices.flex_capable(provider.price_as or provider.kind, model),
-            )
-        direct = plan_direct(rungs[0], give_up_s, "tier_direct") if len(rungs) == 1 else None
+            try:
+                rungs = ladder(
+                    provider,
+                    model,
+                    admitted.wish,
+                    service_tier=admitted.passed_tier,
+                    allow_priority=work.call.key.priority,
+                    flex_capable=self._prices.flex_capable(provider.price_as or provider.kind, model),
+                )
+            except CallerFault:
+                if not admitted.by_default:
+                    raise
+                rungs, reason = (default_rung(provider, model),), "not_raced"
+        direct = plan_direct(rungs[0], give_up_s, reason) if len(rungs) == 1 else None
         return Choice(provider, model, rungs, direct)

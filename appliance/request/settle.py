@@ -12,6 +12,7 @@ from appliance.domain.tokens import NO_TOKENS, Tokens
 from appliance.policy.estimate import Seen, counterfactual, estimate_tokens, most_cost
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
+from appliance.policy.race import is_callers_fault
 from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
 
@@ -114,10 +115,21 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         call.reply.sent_bytes,
         shown.retries if len(attempts) == 1 and shown is not None else retries(work.attempts),
         window_s,
-        None if window_s is None else to_start_s is not None and to_start_s <= window_s,  # deadline_met
+        _deadline_met(work, window_s, to_start_s, now_s - zero_s),
         work.client_gone,
     )
     return Settled(request, tuple(attempts))
+
+
+def _deadline_met(work: Work, window_s: float | None, to_start_s: float | None, total_s: float) -> bool | None:
+    """Whether the answer started in time; None without a deadline, or if the caller ended it before the deadline."""
+    if window_s is None:
+        return None
+    if to_start_s is not None:
+        return to_start_s <= window_s
+    fault = work.fault
+    callers = work.client_gone or (fault is not None and (fault.origin == "startline" or is_callers_fault(fault)))
+    return None if callers and total_s <= window_s else False
 
 
 def retries(attempts: list[Attempt]) -> int:
@@ -201,7 +213,7 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         return reader.usage
     refused = fault is not None and attempt.started_s is None and fault.kind.code not in BROKEN_OFF
     admitted = work.admitted
-    return estimate_tokens(
+    tokens = estimate_tokens(
         Seen(
             request_bytes=attempt.body_bytes,
             accepted=attempt.sent_s is not None and not refused,
@@ -212,6 +224,10 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         # an answer that came to its end is billed as it came
         "partial" if attempt.end == "complete" else attempt.target.provider.abort_billing,
     )
+    told = work.tokens  # of the winner, who was asked the same: better than any guess from bytes
+    if tokens.input and tokens.certainty == "estimated" and told.certainty == "known" and told.input is not None:
+        return Tokens(told.input, tokens.output, 0, 0, None, "estimated")
+    return tokens
 
 
 def _sum(costs: list[Cost]) -> Cost:

@@ -29,7 +29,7 @@ class Running:
         """The first group of a pattern, once the process has printed it. Raises AssertionError if it does not."""
         until_s = time.monotonic() + START_S
         while time.monotonic() < until_s:
-            text = self.out.read_text() + self.err.read_text()
+            text = self.out.read_text(errors="replace") + self.err.read_text()
             if found := re.search(pattern, text):
                 return found[1]
             assert self.process.poll() is None, text

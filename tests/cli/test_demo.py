@@ -46,7 +46,7 @@ def test_the_whole_demo_then_serves_until_it_is_told_to_stop(tmp_path: Path) -> 
     with running(tmp_path, "demo") as shown:
         base_url = shown.told(r"base URL   (\S+)")
         shown.told(r"(Ctrl-C) ends it")
-        text = shown.out.read_text()
+        text = shown.out.read_text(errors="replace")
         assert "WRONG" not in text and len(re.findall(r"  ok *\n", text)) == len(demo.scenes())
         assert base_url in text.split("Still serving at ")[1]
         assert shown.stop(2) == 0

@@ -42,7 +42,7 @@ def test_from_the_first_start_to_the_stop(terminal: Terminal, tmp_path: Path) ->
         assert server.stop() == 0
     events = [line["event"] for line in lines(server)]
     assert events == ["first_keys_written", "provider_key_in_environment", "serving", "stopping", "stopped"]
-    told = server.err.read_text() + server.out.read_text()
+    told = server.err.read_text() + server.out.read_text(errors="replace")
     assert "startline provider add openai" in told and "CANARY" not in told
     assert not any(key in told for key in keys.values())
     assert not (terminal.folder / "startline.sock").exists()

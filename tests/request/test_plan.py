@@ -7,6 +7,7 @@ import pytest
 from trio.testing import MockClock
 
 from appliance.domain.catalog import Rung
+from appliance.domain.errors import CallerFault
 from appliance.policy.plan import Plan
 from appliance.request.admit import admit
 from appliance.request.endpoint import CHAT, EMBEDDINGS, Endpoint
@@ -80,3 +81,11 @@ async def test_a_target_is_made_once(clock: MockClock, stage: Make) -> None:
     one = s.gateway.planner.target(provider, b"/chat/completions")
     assert s.gateway.planner.target(provider, b"/chat/completions") is one
     assert one.start.startswith(b"POST /v1/chat/completions HTTP/1.1\r\nhost: provider.test\r\n")
+
+
+async def test_a_default_wish_is_no_reason_to_refuse_a_model_without_flex(clock: MockClock, stage: Make) -> None:
+    s = stage(key={"start_within": "30s"}, provider={"tiers": ("default", "priority")})
+    plan = await planned(s)
+    assert rungs(plan) == [("default", 0.0)] and plan.reason_hint == "not_raced" and plan.window_s == 30
+    with pytest.raises(CallerFault, match="flex_unsupported"):
+        await planned(s, start_within="30s")

@@ -215,7 +215,7 @@ async def test_the_callers_fault_is_answered_as_it_is(clock: MockClock, stage: M
     assert (client.status, client.began_s, s.story()) == (400, 0.25, [("flex", 0.0, "failed", 0.25)])
     assert client.error["message"] == "words of the provider"
     assert client.headers["x-request-id"] == "req_1" and "set-cookie" not in client.headers
-    assert (s.request.error_code, s.request.status, s.request.deadline_met) == ("provider_rejected", 400, False)
+    assert (s.request.error_code, s.request.status, s.request.deadline_met) == ("provider_rejected", 400, None)
     assert (s.request.cost_nanos, s.request.cost_state) == (0, "not_charged")
 
 

@@ -23,6 +23,8 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}", re.ASCII)
 _RESERVED_HEADERS = frozenset(
     "authorization host content-length content-type transfer-encoding connection accept-encoding te upgrade".split()
 )
+_SECRET_HEADERS = frozenset("api-key x-api-key x-goog-api-key apikey cookie proxy-authorization x-auth-token".split())
+"""Headers are stored as they are and given on the command line; credentials are neither."""
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -67,7 +69,7 @@ def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
     """A provider without its credential; of extra headers the names."""
     shown = view(provider)
     shown["headers"] = [name for name, _ in provider.headers]
-    shown["has_key"] = desk.store.directory.secret(provider) != ""
+    shown["has_key"] = desk.store.directory.has_secret(provider)
     return shown
 
 
@@ -90,6 +92,8 @@ def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider
     for name, value in new.headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS or not _HEADER_VALUE.fullmatch(value):
             raise CallerFault("bad_request", "An extra header has a name or value that cannot be sent.")
+        if name.lower() in _SECRET_HEADERS:
+            raise CallerFault("bad_request", "An extra header is no place for a credential: give it as the key.")
     if new.secret and not re.fullmatch(r"[\x21-\x7e]+", new.secret):
         raise CallerFault("bad_request", "The key has characters that no key has; was it pasted whole, on one line?")
     return Provider(

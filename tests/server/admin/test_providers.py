@@ -74,6 +74,8 @@ async def test_one_that_cannot_be_reached_is_stored_and_says_so(office: Office) 
         {"base_url": ""},
         {"kind": "other"},
         {"headers": {"authorization": "x"}},
+        {"headers": {"Api-Key": "x"}},
+        {"headers": {"cookie": "x"}},
         {"headers": {"x-a": "b\r\nx: y"}},
         {"headers": {"x a": "b"}},
         {"secret": "two\nlines"},
