@@ -70,7 +70,7 @@ class Appliance:
             unix_s=unix_s,
             on_settled=self._settled,
         )
-        self.front = Front(self.gateway, settings)
+        self.front = Front(self.gateway, settings, self.metrics.refused)
         self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))
         self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s, settings.body_timeout_s)
         self.listeners = Listeners(self.front, self.lane, settings.max_connections)

@@ -85,6 +85,7 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("shutting_down", "internal", 503, True, "Try again in a moment."),
     FaultKind("too_many_connections", "limit", 503, True, "Use fewer connections, or raise max_connections."),
     FaultKind("internal_error", "internal", 500, True, "A fault of Startline; its log has the request id."),
+    FaultKind("interrupted", "internal", 500, True, "Send it again; the server ended while the request was in work."),
     FaultKind("client_gone", "canceled", 499, False, "The client closed the connection before the answer ended."),
 )
 

@@ -144,7 +144,7 @@ class InferenceApp:
                     raise ApplianceFault("shutting_down")
             except Fault as fault:
                 with suppress(trio.BrokenResourceError):  # the client is gone
-                    await front.gateway.refuse(reply, fault, request_id)
+                    await front.refuse(reply, fault, request_id)
             else:
                 call = Call(
                     endpoint=endpoint,

@@ -226,7 +226,7 @@ class FastConnection:
     async def _refuse(self, fault: Fault, *, last: bool) -> None:
         self._phase, self._fault = Phase.BUSY, None
         self._reply = reply = FastReply(self._stream, self._head, self._front.date, last or self._front.stopping)
-        await self._front.gateway.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
+        await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
 
     def _may_go_on(self) -> bool:
         """Whether another request may follow."""

@@ -2,17 +2,20 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
 import msgspec
 import trio
 
+from appliance.domain.errors import Fault
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
 from appliance.net.hangup import HangUps
 from appliance.policy.address import Proxies
 from appliance.request.answer import Gateway
+from appliance.request.call import Reply
 from appliance.settings import Settings
 
 ID_RANDOM_BYTES = 7
@@ -51,8 +54,11 @@ class Watched(Protocol):
 class Front:
     """Shared by the connections of one server; `stopping` makes each answer its connection's last."""
 
-    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: Settings, on_refused: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.gateway = gateway
+        self._on_refused = on_refused
         self.limits = Limits(body_bytes=settings.max_body_bytes)
         self.patience = Patience(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s)
         self.write_timeout_s = settings.write_timeout_s
@@ -83,6 +89,11 @@ class Front:
         at = self._next_random
         self._next_random = at + ID_RANDOM_BYTES
         return request_id(at_unix_us, self._random[at : at + ID_RANDOM_BYTES])
+
+    async def refuse(self, reply: Reply, fault: Fault, request_id: str) -> None:
+        """Turn a request away that never became a call: it has no record, but it is counted."""
+        self._on_refused(fault.kind.code)
+        await self.gateway.refuse(reply, fault, request_id)
 
     async def watch(self) -> None:
         """Look at every connection now and then, until cancelled; so no limit is passed by more than a half."""

@@ -20,6 +20,7 @@ OVERHEAD_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05,
 
 METRICS: tuple[tuple[str, str], ...] = (
     ("startline_requests_total", "Requests that ended, by endpoint, status class, provider and reason."),
+    ("startline_refused_total", "Requests turned away before they had a record (key, route, framing), by error code."),
     ("startline_attempts_total", "Attempts that ended, by provider, tier sent and outcome."),
     ("startline_tokens_total", "Tokens of answers, by provider, tier served and kind."),
     ("startline_cost_usd_total", "Cost of attempts whose price and usage are known or estimated, by provider."),
@@ -90,6 +91,7 @@ class Metrics(Collector):
 
     def __init__(self) -> None:
         self._requests = Counts("startline_requests_total", "endpoint", "status", "provider", "reason")
+        self._refused = Counts("startline_refused_total", "code")
         self._attempts = Counts("startline_attempts_total", "provider", "tier", "outcome")
         self._tokens = Counts("startline_tokens_total", "provider", "tier", "kind")
         self._cost = Counts("startline_cost_usd_total", "provider")
@@ -103,6 +105,10 @@ class Metrics(Collector):
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Report a number by asking for its value at each scrape."""
         self._gauges[name] = read
+
+    def refused(self, code: str) -> None:
+        """Take note of a request that was turned away at the door, by a code of our own table."""
+        self._refused.values[(code,)] += 1
 
     def settled(self, settled: Settled) -> None:
         """Take note of one request that ended."""
@@ -130,6 +136,7 @@ class Metrics(Collector):
         """The metrics as prometheus-client wants them."""
         tables = (
             self._requests,
+            self._refused,
             self._attempts,
             self._tokens,
             self._cost,

@@ -75,13 +75,16 @@ class Recovery(msgspec.Struct, frozen=True):
 
 
 def interrupted(begun: Begun) -> Settled:
-    """The end of a request that the process did not live to settle: status 0, its cost the estimate made before."""
+    """The end of a request that the process did not live to settle: status 0, its cost the estimate made before.
+
+    The provider may have answered in full; what the client got of it nobody knows.
+    """
     state: CostState = "unknown_usage" if begun.estimate_nanos is None else "estimated"
     first = begun.rungs[0] if begun.rungs else None
     request = RequestRecord(
         begun.request_id, begun.organisation_id, begun.key_id, begun.at_unix_us, begun.endpoint, begun.dialect,
         begun.model_asked, first.model if first else None, first.provider if first else None, None, begun.tier_asked,
-        first.tier if first else None, None, None, begun.streamed, 0,
+        first.tier if first else None, None, None, begun.streamed, 0, "interrupted", "internal", "startline",
         cost_nanos=begun.estimate_nanos, cost_state=state, window_s=begun.window_s,
     )  # fmt: skip
     if first is None:

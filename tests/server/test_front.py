@@ -74,3 +74,14 @@ async def test_a_connection_is_forgotten_when_it_ends(rig: Rig) -> None:
     assert len(rig.appliance.front.fast) == 1
     await client.close()
     await rig.until(lambda: not rig.appliance.front.fast)
+
+
+async def test_what_is_turned_away_at_the_door_is_counted_by_its_code(rig: Rig) -> None:
+    client = await rig.connect()
+    await client.send(request("GET", "/v1/models", key="sk-sl-nobody"))
+    assert (await client.answer()).status == 401
+    await client.send(request("GET", "/v1/nothing", key=rig.token))
+    assert (await client.answer()).status == 404
+    told = rig.appliance.metrics.exposition().decode()
+    assert 'startline_refused_total{code="invalid_api_key"} 1.0' in told
+    assert 'startline_refused_total{code="route_not_found"} 1.0' in told
