@@ -191,5 +191,5 @@ def test_an_interrupted_request_without_rungs_or_estimate_has_no_cost() -> None:
     end = interrupted(msgspec.structs.replace(begun(1), rungs=(), estimate_nanos=None))
     assert end.attempts == ()
     assert (end.request.cost_nanos, end.request.cost_state) == (None, "unknown_usage")
-    assert (end.request.status, end.request.error_code) == (0, None)
+    assert (end.request.status, end.request.error_code) == (0, "interrupted")
     assert isinstance(begun(1), Begun)
