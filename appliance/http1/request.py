@@ -74,8 +74,11 @@ class RequestHead:
     def twin(self) -> "RequestHead":
         """A copy, to be given another length."""
         twin = RequestHead()
-        for slot in RequestHead.__slots__:
-            setattr(twin, slot, getattr(self, slot))
+        twin.method, twin.target, twin.path, twin.query = self.method, self.target, self.path, self.query
+        twin.version, twin.headers, twin.get, twin.kin = self.version, self.headers, self.get, self.kin
+        twin.content_length, twin.chunked, twin.has_body = self.content_length, self.chunked, self.has_body
+        twin.keep_alive, twin.expect_continue = self.keep_alive, self.expect_continue
+        twin.raw, twin.head_bytes = self.raw, self.head_bytes
         return twin
 
 

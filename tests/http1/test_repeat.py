@@ -97,3 +97,12 @@ def test_a_client_whose_heads_always_differ_is_not_watched_for_ever() -> None:
         assert reader.next_head() is not None
         reader.next_body()
     assert reader._last._head is None
+
+
+def test_a_twin_is_whole() -> None:
+    reader = RequestReader(Limits())
+    reader.feed(post(b"5"))
+    head = reader.next_head()
+    assert head is not None
+    twin = head.twin()
+    assert all(getattr(twin, slot) == getattr(head, slot) for slot in RequestHead.__slots__)
