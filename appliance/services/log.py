@@ -23,8 +23,8 @@ Level = Literal["debug", "info", "warning", "error"]
 LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 FRAMES = 12
 
-_SUSPECTS = (b"k-", b"AIza", b"earer ", b"asic ", b"key=", b"gsk_", b"xai-", b"hf_", b"pplx-", b"ya29", b"AKIA")
-"""Parts of every secret that `_SECRET` finds; looking for them one by one costs a twentieth of what that does."""
+_SUSPECT = re.compile(rb"k-|AIza|earer |asic |key=|gsk_|xai-|hf_|pplx-|ya29|AKIA")
+"""Part of every secret that `_SECRET` finds; alone it costs a quarter of what that does."""
 
 _SECRET = re.compile(
     rb"(?:sk-|mk-sl-|rk-|pk-|gsk_|xai-|hf_|pplx-|ya29\.|AKIA|AIza)[A-Za-z0-9_.\-]{16,}"
@@ -42,7 +42,7 @@ Event = MutableMapping[str, Any]
 
 def scrub(line: bytes) -> bytes:
     """The line with everything that looks like a key or credential replaced."""
-    return _SECRET.sub(_HIDDEN, line) if any([suspect in line for suspect in _SUSPECTS]) else line
+    return _SECRET.sub(_HIDDEN, line) if _SUSPECT.search(line) else line
 
 
 def scrub_text(line: str) -> str:
