@@ -28,6 +28,9 @@ HEALTH: tuple[tuple[str, str], ...] = (
 
 ADMIN: tuple[tuple[str, str], ...] = (
     ("GET", "/admin/v1/health"),
+    ("GET", "/admin/v1/organisations"),
+    ("POST", "/admin/v1/organisations"),
+    ("PATCH", "/admin/v1/organisations/{organisation}"),
     ("GET", "/admin/v1/keys"),
     ("POST", "/admin/v1/keys"),
     ("GET", "/admin/v1/keys/{id}"),

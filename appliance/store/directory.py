@@ -42,7 +42,7 @@ def load(connection: apsw.Connection) -> Snapshot:
     """Read everything. Raises apsw.Error, msgspec.ValidationError."""
     organisations = [
         _struct(Organisation, row)
-        for row in connection.execute(f"SELECT {_ORGANISATION} FROM organisations ORDER BY created_unix_s, name")  # noqa: S608
+        for row in connection.execute(f"SELECT {_ORGANISATION} FROM organisations ORDER BY created_unix_s, rowid")  # noqa: S608
     ]
     keys = [
         _struct(ApiKey, row)

@@ -65,6 +65,32 @@ class Organisations:
         """All, oldest first."""
         return self._directory.organisations()
 
+    def show(self, name_or_id: str) -> Organisation:
+        """One organisation, by its name or id. Raises UnknownRow."""
+        for organisation in self._directory.organisations():
+            if name_or_id in (organisation.name, organisation.organisation_id):
+                return organisation
+        raise UnknownRow(f"there is no organisation {name_or_id!r}")
+
+    async def update(self, organisation: Organisation) -> Organisation:
+        """Store changed settings of the organisation with this id. Raises UnknownRow, NameTaken."""
+        names, values = columns(organisation)
+
+        def work(connection: apsw.Connection) -> None:
+            try:
+                connection.execute(
+                    f"UPDATE organisations SET {', '.join(f'{name} = ?' for name in names)}"  # noqa: S608 - our own names
+                    " WHERE organisation_id = ?",
+                    [*values, organisation.organisation_id],
+                )
+            except apsw.ConstraintError:
+                raise NameTaken(f"there is an organisation named {organisation.name!r} already") from None
+            if not connection.changes():
+                raise UnknownRow(f"there is no organisation {organisation.organisation_id!r}")
+
+        await self._change(work)
+        return organisation
+
 
 class ApiKeys:
     """The keys of all organisations. Ids may be key ids or public ids."""

@@ -20,7 +20,8 @@ def commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tu
 
 
 ALL = dict(commands(startline))
-WANTED = """init serve demo simulator try models usage selftest key/create key/list key/show key/rotate key/revoke
+WANTED = """init serve demo simulator try models usage selftest
+organisation/create organisation/list organisation/set key/create key/list key/show key/rotate key/revoke
 provider/add provider/list provider/test provider/remove archive/cat archive/verify"""
 
 

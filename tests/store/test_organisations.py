@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.domain.identity import Organisation
 from appliance.store.faults import NameTaken, UnknownRow
 from appliance.store.keys import parse_key, verify
 from tests.store.opening import NOW_UNIX_S, bytes_of, opened, with_key
@@ -38,6 +39,29 @@ async def test_names_of_organisations_are_unique(tmp_path: Path) -> None:
         assert len(store.organisations.list()) == 1
 
 
+async def test_the_first_stays_the_first(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        made = [await store.organisations.create(name, now_unix_s=1) for name in ("default", "acme", "zeta")]
+        assert list(store.organisations.list()) == made, "made within one second"
+
+
+async def test_settings_of_an_organisation_change_and_survive_a_restart(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        other = await store.organisations.create("other", now_unix_s=1, start_within="flex")
+        made = await store.organisations.create("acme", now_unix_s=2)
+        changed = await store.organisations.update(
+            msgspec.structs.replace(made, name="acme-2", start_within="30s", race_slots=0)
+        )
+        assert store.organisations.show("acme-2") == store.organisations.show(made.organisation_id) == changed
+        assert store.directory.organisation(made.organisation_id) == changed
+        with pytest.raises(NameTaken):
+            await store.organisations.update(msgspec.structs.replace(changed, name="other"))
+    async with opened(tmp_path) as store:
+        assert store.organisations.list() == (other, changed)
+        cleared = msgspec.structs.replace(changed, start_within=None, race_slots=None)
+        assert await store.organisations.update(cleared) == cleared == store.organisations.show("acme-2")
+
+
 async def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         with pytest.raises(UnknownRow):
@@ -47,6 +71,10 @@ async def test_what_is_not_there_is_told(tmp_path: Path) -> None:
                 await action("key_none", now_unix_s=1)
         with pytest.raises(UnknownRow):
             store.api_keys.show("key_none")
+        with pytest.raises(UnknownRow):
+            store.organisations.show("nobody")
+        with pytest.raises(UnknownRow):
+            await store.organisations.update(Organisation("org_none", "x"))
 
 
 async def test_settings_of_a_wrong_form_are_refused(tmp_path: Path) -> None:

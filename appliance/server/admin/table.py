@@ -2,13 +2,16 @@
 
 from starlette.routing import Route
 
-from appliance.server.admin import archive, health, keys, models, providers, usage
+from appliance.server.admin import archive, health, keys, models, organisations, providers, usage
 from appliance.server.admin.desk import Desk, Handler, endpoint
 
 HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
     ("GET", "/readyz", health.readiness, 200),
     ("GET", "/metrics", health.exposition, 200),
     ("GET", "/admin/v1/health", health.show_health, 200),
+    ("GET", "/admin/v1/organisations", organisations.list_organisations, 200),
+    ("POST", "/admin/v1/organisations", organisations.create_organisation, 201),
+    ("PATCH", "/admin/v1/organisations/{organisation}", organisations.change_organisation, 200),
     ("GET", "/admin/v1/keys", keys.list_keys, 200),
     ("POST", "/admin/v1/keys", keys.create_key, 201),
     ("GET", "/admin/v1/keys/{id}", keys.show_key, 200),

@@ -1,0 +1,76 @@
+"""Organisations: list, create, set. The rule: only the operator changes them; a management key sees its own."""
+
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+
+from appliance.domain.errors import CallerFault
+from appliance.domain.tier import parse_start_within
+from appliance.server.admin.desk import Caller, Desk, read_body, view
+
+NAME = re.compile(r"(?!org_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""A name is used in paths, and never taken for an id."""
+RaceSlots = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class NewOrganisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `POST /admin/v1/organisations` takes; None: what the settings of the same names say."""
+
+    name: str
+    start_within: str | None = None
+    race_slots: RaceSlots | None = None
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `PATCH /admin/v1/organisations/{organisation}` takes; what is left out stays as it is."""
+
+    start_within: str | UnsetType | None = UNSET
+    race_slots: RaceSlots | UnsetType | None = UNSET
+
+
+def _operator_only(caller: Caller) -> None:
+    if not caller.operator:
+        raise CallerFault("operator_only", "Only the operator may make or change organisations: startline organisation")
+
+
+def _check_start_within(desk: Desk, text: str | UnsetType | None) -> None:
+    if isinstance(text, str):
+        try:
+            parse_start_within(text, desk.settings.start_within_least_s, desk.settings.start_within_most_s)
+        except ValueError as wrong:
+            raise CallerFault("bad_request", f"{wrong}.") from None
+
+
+async def list_organisations(desk: Desk, caller: Caller, _: Request) -> object:
+    """GET /admin/v1/organisations, oldest first."""
+    known = desk.store.organisations.list()
+    return {"organisations": [view(one) for one in known if caller.organisation_id in (None, one.organisation_id)]}
+
+
+async def create_organisation(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/organisations."""
+    _operator_only(caller)
+    new = await read_body(request, NewOrganisation)
+    if not NAME.fullmatch(new.name):
+        raise CallerFault(
+            "bad_request",
+            "An organisation's name has letters, digits, dot, dash or underscore, and does not begin with org_.",
+        )
+    _check_start_within(desk, new.start_within)
+    made = await desk.store.organisations.create(
+        new.name, now_unix_s=desk.now_unix_s(), start_within=new.start_within, race_slots=new.race_slots
+    )
+    return view(made)
+
+
+async def change_organisation(desk: Desk, caller: Caller, request: Request) -> object:
+    """PATCH /admin/v1/organisations/{organisation}; its name or id. Holds for the next request."""
+    _operator_only(caller)
+    change = await read_body(request, Change)
+    _check_start_within(desk, change.start_within)
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    old = desk.store.organisations.show(request.path_params["organisation"])
+    return view(await desk.store.organisations.update(msgspec.structs.replace(old, **given)))
