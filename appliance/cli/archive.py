@@ -1,11 +1,13 @@
 """`startline archive …`: read and check the archive's files. The rule: needs no lock, and changes nothing."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from appliance.cli.output import say_json, say_table
+from appliance.cli.output import dollars, say_json, say_table
 from appliance.cli.place import Place, json_option, with_place
 
 
@@ -21,8 +23,9 @@ def _folder(place: Place) -> Path:
 @click.option("--request", "request_id", metavar="ID", help="Only this request's records.")
 @click.option("--kind", type=click.Choice(["begun", "settled"]), help="Only records of this kind.")
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many records.")
-def cat(place: Place, request_id: str | None, kind: str | None, limit: int | None) -> None:
-    """Print the records, oldest first, one JSON object per line."""
+@json_option
+def cat(place: Place, request_id: str | None, kind: str | None, limit: int | None, as_json: bool) -> None:
+    """Print the records, oldest first, one on a line; with --json each whole."""
     import msgspec
 
     from appliance.archive.reader import ArchiveReader
@@ -42,10 +45,22 @@ def cat(place: Place, request_id: str | None, kind: str | None, limit: int | Non
             row |= {**named(record.request), "attempts": [named(attempt) for attempt in record.attempts]}
         if request_id not in (None, row["request_id"]):
             continue
-        click.echo(msgspec.json.encode(row))
+        click.echo(msgspec.json.encode(row) if as_json else _line(row))
         printed += 1
         if printed == limit:
             break
+
+
+def _line(row: "dict[str, Any]") -> str:
+    """A record for people: when, which, and how it came out."""
+    at = datetime.fromtimestamp(row["at_unix_us"] / 1e6, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
+    words = [at, f"{row['kind']:<7}", row["request_id"], row["endpoint"], row["model_asked"], row["tier_asked"]]
+    if row["kind"] == "begun":
+        words.append("rungs " + ", ".join(rung["tier"] or "untiered" for rung in row["rungs"]))
+    else:
+        cost = dollars(row["cost_nanos"], 7) or "cost unknown"
+        words += [str(row["status"]), row["reason"] or row["error_code"] or "–", row["tier_served"] or "–", cost]
+    return "  ".join(words)
 
 
 @click.command(epilog="Example: startline archive verify")

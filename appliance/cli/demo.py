@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.cli.operator import perform
-from appliance.cli.output import NANOS_PER_USD, dollars, seconds
+from appliance.cli.output import NANOS_PER_USD, dollars, say_json, seconds
+from appliance.cli.place import json_option
 from appliance.cli.race_view import bars, cost_line, saving
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ def scenes() -> tuple["Scene", ...]:
 @click.command(epilog="Example: startline demo --exit")
 @click.option("--exit", "leave", is_flag=True, help="End after the races: status 0, or 1 if any came out wrong.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the gateway; default: a free one.")
-def demo(leave: bool, port: int) -> None:
+@json_option
+def demo(leave: bool, port: int, as_json: bool) -> None:
     """Show races live, before a simulated provider. Needs no keys and no internet, and leaves nothing behind."""
-    if not perform(_run, leave, port):
+    if not perform(_run, leave, port, as_json):
         sys.exit(1)
 
 
-async def _run(leave: bool, port: int) -> bool:
+async def _run(leave: bool, port: int, as_json: bool) -> bool:
     import trio
 
     from appliance.cli.stage import staged
@@ -64,12 +66,22 @@ async def _run(leave: bool, port: int) -> bool:
 
             nursery.start_soon(stop)
             async with staged(built_in("demo"), port=port) as stage:
-                right = await _show(stage)
+                right = await (_print(stage) if as_json else _show(stage))
                 if not leave:
-                    click.echo(f"\nStill serving at {stage.base_url} with the key above. Ctrl-C ends it.")
+                    if not as_json:
+                        click.echo(f"\nStill serving at {stage.base_url} with the key above. Ctrl-C ends it.")
                     await trio.sleep_forever()
             nursery.cancel_scope.cancel()
     return right
+
+
+async def _print(stage: "Stage") -> bool:
+    """The same for a script: where it serves, and each race with its record and what was wrong."""
+    from appliance.cli.race_watch import play
+
+    outcomes = [await play(stage, scene, lambda *_: None) for scene in scenes()]
+    say_json({"base_url": stage.base_url, "api_key": stage.key, "races": outcomes})
+    return not any(outcome.wrong for outcome in outcomes)
 
 
 async def _show(stage: "Stage") -> bool:

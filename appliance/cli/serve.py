@@ -43,7 +43,8 @@ def notify(state: str) -> None:
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level that is logged."
 )
-def serve(place: Place, listen: str | None, port: int | None, log_level: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Log JSON on a terminal, too.")
+def serve(place: Place, listen: str | None, port: int | None, log_level: str | None, as_json: bool) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends it at once."""
     from appliance.cli.operator import perform
     from appliance.services.log import failure_facts, set_up
@@ -53,7 +54,7 @@ def serve(place: Place, listen: str | None, port: int | None, log_level: str | N
     if port is not None:
         listen = f"127.0.0.1:{port}"
     settings = place.settings(listen=listen, log_level=log_level)
-    write_lines = set_up(settings.log_level)
+    write_lines = set_up(settings.log_level, human=False if as_json else None)
     try:
         perform(_serve, place, settings, write_lines)
     except click.ClickException:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.output import say_json
+from appliance.cli.place import json_option
+
 
 @click.command(epilog="Example: startline simulator --port 9000 --world realistic --time-scale 0.1")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -18,14 +21,15 @@ import click
     show_default=True,
     help="0.1: ten times as fast.",
 )
-def simulator(host: str, port: int, world: str, file: Path | None, seed: int, time_scale: float) -> None:
+@json_option
+def simulator(host: str, port: int, world: str, file: Path | None, seed: int, time_scale: float, as_json: bool) -> None:
     """Play a provider with service tiers over real HTTP, until SIGINT or SIGTERM."""
     from functools import partial
 
     import msgspec
 
     from appliance.cli.operator import perform
-    from appliance.simulator.command import choose, run
+    from appliance.simulator.command import choose, describe, facts, run
 
     try:
         chosen = choose(world, file)
@@ -34,6 +38,17 @@ def simulator(host: str, port: int, world: str, file: Path | None, seed: int, ti
     except (OSError, msgspec.DecodeError) as fault:
         raise click.ClickException(f"{file}: {fault}") from None
     try:
-        perform(partial(run, chosen, host=host, port=port, seed=seed, time_scale=time_scale, tell=click.echo))
+        say = partial(facts if as_json else describe, chosen)
+        perform(
+            partial(
+                run,
+                chosen,
+                host=host,
+                port=port,
+                seed=seed,
+                time_scale=time_scale,
+                tell=lambda base_url: say_json(say(base_url)) if as_json else click.echo(say(base_url)),
+            )
+        )
     except OSError as fault:
         raise click.ClickException(f"cannot listen on {host}:{port}: {fault.strerror}") from None

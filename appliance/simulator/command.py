@@ -38,6 +38,16 @@ def describe(world: World, base_url: str) -> str:
     return "\n".join(lines)
 
 
+def facts(world: World, base_url: str) -> dict[str, object]:
+    """The same for a script."""
+    return {
+        "base_url": base_url,
+        "journal": f"{base_url.removesuffix('/v1')}/_journal",
+        "world": world.name,
+        "models": list(world.models),
+    }
+
+
 async def run(
     world: World,
     *,
@@ -48,14 +58,14 @@ async def run(
     ssl_context: ssl.SSLContext | None = None,
     tell: Callable[[str], None] = print,
 ) -> None:
-    """Serve a world until SIGINT or SIGTERM; `tell` gets the description once the port is open. Raises OSError if
+    """Serve a world until SIGINT or SIGTERM; `tell` gets the base URL once the port is open. Raises OSError if
     the address cannot be used.
     """
     simulator = Simulator(world, seed=seed, time_scale=time_scale, ssl_context=ssl_context)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             base_url = await nursery.start(simulator.serve, host, port)
-            tell(describe(world, base_url))
+            tell(base_url)
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()

@@ -20,11 +20,15 @@ async def test_records_are_read_beside_the_server_and_damage_is_found(terminal: 
         terminal.environment["STARTLINE_DATA_FOLDER"] = str(stage.folder)
 
         def look() -> None:
-            rows = [msgspec.json.decode(line) for line in terminal.run("archive", "cat").stdout.splitlines()]
+            rows = [msgspec.json.decode(line) for line in terminal.run("archive", "cat", "--json").stdout.splitlines()]
             assert [row["kind"] for row in rows] == ["begun", "settled"] * 2
             assert rows[1]["reason"] == "flex_won" and rows[1]["attempts"][0]["tier_served"] == "flex"
-            chosen = terminal.run("archive", "cat", "--request", rows[3]["request_id"], "--kind", "settled").stdout
+            chosen = terminal.run(
+                "archive", "cat", "--request", rows[3]["request_id"], "--kind", "settled", "--json"
+            ).stdout
             assert [msgspec.json.decode(line) for line in chosen.splitlines()] == [rows[3]]
+            told = terminal.run("archive", "cat").stdout.splitlines()
+            assert rows[1]["request_id"] in told[1] and "flex_won" in told[1] and "rungs flex, default" in told[0]
             assert len(terminal.run("archive", "cat", "--limit", "3").stdout.splitlines()) == 3
             assert "the archive is whole" in terminal.run("archive", "verify").stdout
             assert terminal.json("archive", "verify")["records"] == 4

@@ -40,6 +40,14 @@ def test_a_race_that_came_out_wrong_fails_it(terminal: Terminal, monkeypatch: py
     assert "WRONG: reason flex_capacity, not flex_won" in terminal.run("demo", "--exit", status=1).stdout
 
 
+def test_a_script_gets_each_race_with_its_record(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "scenes", lambda: SHORT)
+    told = terminal.json("demo", "--exit")
+    assert [race["detail"]["request"]["reason"] for race in told["races"]] == ["flex_capacity", "flex_upstream_error"]
+    assert all(race["wrong"] == [] for race in told["races"])
+    assert told["base_url"].startswith("http://127.0.0.1:") and told["api_key"].startswith("sk-sl-")
+
+
 @pytest.mark.sockets
 @pytest.mark.slow
 def test_the_whole_demo_then_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_option_arrives(terminal: Terminal) -> None:
         "key", "create", "--name", "x", *options, "--model", "gpt-*", "--model", "o3", "--address", "10.0.0.0/8"
     )
     assert made["key"].startswith("mk-sl-") and made["kind"] == "management"
-    assert made["expires_unix_s"] - made["created_unix_s"] == 90 * 86_400
+    assert abs(made["expires_unix_s"] - made["created_unix_s"] - 90 * 86_400) <= 5, "told and made within a moment"
     assert (made["models"], made["addresses"]) == (["gpt-*", "o3"], ["10.0.0.0/8"])
     assert (made["priority"], made["started_at"]) == (True, "content")
 

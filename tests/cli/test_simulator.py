@@ -27,3 +27,12 @@ def test_what_is_wrong_is_said(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("models = 5")
     assert "bad.toml" in terminal.run("simulator", "--file", str(tmp_path / "bad.toml"), status=1).stderr
     assert "cannot listen" in terminal.run("simulator", "--host", "203.0.113.1", "--port", "1", status=1).stderr
+
+
+@pytest.mark.sockets
+def test_a_script_is_told_where_it_is(tmp_path: Path) -> None:
+    with running(tmp_path, "simulator", "--port", "0", "--json") as shown:
+        base_url = shown.told(r'"base_url": "(http://127\.0\.0\.1:\d+/v1)"')
+        headers = {"authorization": "Bearer sk-sim-x"}
+        assert httpx.get(f"{base_url}/models", headers=headers, trust_env=False).status_code == 200
+        assert shown.stop() == 0
