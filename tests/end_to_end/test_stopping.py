@@ -54,7 +54,7 @@ def test_stop_and_start_again(tmp_path: Path) -> None:
         assert [(it["outcome"], it["cancel_cause"]) for it in second.attempts] == [("cancelled", "shutdown")]
         check(second, [entry])
         assert msgspec.json.decode(command("archive", "verify", "--json", environ=stage.environ))["ok"] is True
-        lines = command("archive", "cat", environ=stage.environ).splitlines()
+        lines = command("archive", "cat", "--json", environ=stage.environ).splitlines()
         archived = [msgspec.json.decode(line) for line in lines]
         for told in (first, second):
             own: list[Json] = [it for it in archived if it["request_id"] == told.request["request_id"]]
