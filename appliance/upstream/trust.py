@@ -29,5 +29,6 @@ def bundle_path(setting: str, environment: Mapping[str, str] = os.environ) -> st
 def client_context(bundle: str) -> ssl.SSLContext:
     """A context that verifies names and certificates and offers HTTP/1.1 alone. Raises OSError, ssl.SSLError."""
     context = ssl.create_default_context(cafile=bundle)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # some builds of Python leave that to the system's configuration
     context.set_alpn_protocols(["http/1.1"])
     return context
