@@ -15,14 +15,6 @@ def base62(number: int, width: int) -> str:
     return "".join(reversed(digits))
 
 
-def from_base62(text: str) -> int:
-    """The number that `text` writes in base 62. Raises ValueError on any other character."""
-    number = 0
-    for character in text:
-        number = number * 62 + BASE62.index(character)
-    return number
-
-
 def request_id(unix_micros: int, random: bytes) -> str:
     """`req_` + 26 hexadecimal digits: 13 of Unix time in microseconds, 13 of the random bytes (at least 7)."""
     return f"req_{unix_micros:013x}{random[:7].hex()[:13]}"

@@ -67,10 +67,6 @@ class RequestHead:
     kin: object
     """The same object for heads of a connection that differ only in their length."""
 
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Every value of `name` (lower-case), in order."""
-        return [value for key, value in self.headers if key == name]
-
     def twin(self) -> "RequestHead":
         """A copy, to be given another length."""
         twin = RequestHead()

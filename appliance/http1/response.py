@@ -34,10 +34,6 @@ class ResponseHead:
     chunked: bool
     keep_alive: bool
 
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Every value of `name` (lower-case), in order."""
-        return [value for key, value in self.headers if key == name]
-
 
 class ResponseReader(UnreadBytes):
     """Reads the one answer to a request with `method`; make a new one for each exchange.

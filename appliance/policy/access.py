@@ -47,13 +47,6 @@ class Access:
             raise CallerFault("model_not_allowed", param="model")
 
 
-def check_key(key: ApiKey, *, now_unix_s: float, address: str | None, kind: KeyKind = "inference") -> None:
-    """`Access.check` for a key at hand; compiles its networks each time if it has any."""
-    _check_times(key, now_unix_s, kind)
-    if key.addresses is not None and not _within(address, read_networks(key.addresses)):
-        raise CallerFault("address_not_allowed")
-
-
 def read_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Addresses and networks (`10.0.0.0/8`, `2001:db8::1`), host bits ignored. Raises ValueError with a sentence."""
     networks = []
