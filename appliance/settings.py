@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_connections: Annotated[int, _help("Client connections at the same time.")] = 20_000
     head_timeout_s: Annotated[float, _help("Time for a client to send a request's head.")] = 30.0
     body_timeout_s: Annotated[float, _help("Longest pause of a client within a request's body.")] = 30.0
+    body_total_s: Annotated[float, _help("Time for a client to send the whole of a request's body.")] = 300.0
     keep_alive_s: Annotated[float, _help("Time that an idle client connection is kept.")] = 75.0
     write_timeout_s: Annotated[float, _help("Time for a client to take what it is sent before it is given up.")] = 60.0
     shutdown_s: Annotated[float, _help("Time for running requests to end at a stop.")] = 10.0

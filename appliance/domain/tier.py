@@ -66,7 +66,7 @@ def parse_start_within(value: object, least_s: float = 1.0, most_s: float = 900.
             return value  # type: ignore[return-value]
         seconds = _duration(value)
     else:
-        seconds = float(value)
+        seconds = float(max(0, min(value, most_s + 1)))  # first: an integer may have more digits than any float
     if not least_s <= seconds <= most_s:
         raise ValueError(f"start_within must be between {least_s:g} and {most_s:g} seconds")
     return Window(seconds)

@@ -53,6 +53,7 @@ class FastConnection:
         "_address",
         "_argument",
         "_body",
+        "_body_since_s",
         "_call",
         "_endpoint",
         "_fault",
@@ -79,7 +80,7 @@ class FastConnection:
         self._reader = RequestReader(limits)
         self._phase = Phase.IDLE
         self._now_s = trio.lowlevel.current_clock().current_time  # trio.current_time, without its way to the clock
-        self._since_s = self._now_s()
+        self._since_s = self._body_since_s = self._now_s()
         self._head: RequestHead | None = None
         self._kin: object = None
         self._body: bytes | None = None
@@ -134,6 +135,7 @@ class FastConnection:
                 if head.kin is self._kin and self._key is not None:  # all but its length was looked at before
                     key = self._key = front.gateway.identify_again(self._key, head.get, head.query, self._address)
                 else:
+                    self._kin = None  # until this head has been found good: another's key must not serve the last one
                     self._address = front.proxies.client(self._peer, head.headers)
                     key = self._key = front.gateway.identify(head.get, head.query, self._address)
                     self._endpoint, self._argument = find(head.method, head.path)
@@ -182,6 +184,7 @@ class FastConnection:
     async def _read_body(self, head: RequestHead) -> bytes:
         reader = self._reader
         self._phase = Phase.BODY
+        self._body_since_s = self._since_s
         if head.expect_continue:
             self._stream.send_now(CONTINUE)
         while (body := reader.next_body()) is None:
@@ -258,9 +261,11 @@ class FastConnection:
 
     def look(self, now_s: float) -> None:
         """End a connection whose client takes too long to send."""
-        if now_s < self._since_s + self._front.patience.of_s(self._phase.name):
-            return
-        if self._phase is Phase.IDLE:
+        patience = self._front.patience
+        if now_s < self._since_s + patience.of_s(self._phase.name):
+            if self._phase is Phase.BODY and now_s >= self._body_since_s + patience.body_total_s:
+                self._interrupt(CallerFault("request_timeout", patience.too_slow))
+        elif self._phase is Phase.IDLE:
             self._stream.close()
         else:
             self._interrupt(CallerFault("request_timeout"))

@@ -28,11 +28,17 @@ class Patience(msgspec.Struct, frozen=True):
     idle_s: float
     head_s: float
     body_s: float
+    body_total_s: float
 
     @property
     def shortest_s(self) -> float:
         """How often the reader looks at the clock: so no limit is passed by more than a half."""
-        return min(self.idle_s, self.head_s, self.body_s) / 2
+        return min(self.idle_s, self.head_s, self.body_s, self.body_total_s) / 2
+
+    @property
+    def too_slow(self) -> str:
+        """What a client is told whose body never pauses and never ends."""
+        return f"The request's body took longer than {self.body_total_s:g} seconds."
 
     def of_s(self, phase: str) -> float:
         """The limit of a phase; infinite where the client is not the one awaited."""
@@ -60,7 +66,9 @@ class Front:
         self.gateway = gateway
         self._on_refused = on_refused
         self.limits = Limits(body_bytes=settings.max_body_bytes)
-        self.patience = Patience(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s)
+        self.patience = Patience(
+            settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s, settings.body_total_s
+        )
         self.write_timeout_s = settings.write_timeout_s
         self.proxies = Proxies(settings.trusted_proxies)
         self.stopping = False

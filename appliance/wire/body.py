@@ -5,7 +5,7 @@ one counts), so what we route by is what the provider reads.
 """
 
 import zlib
-from collections.abc import KeysView, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from typing import Any, Self, TypeVar
 
 import brotli
@@ -22,6 +22,8 @@ ROUTING_KEYS = frozenset(
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 9659: the most that a decoder of HTTP content must support
 _ZSTD_STEP_BYTES = 256  # its output cannot be bounded by call, but 4 bytes never make more than 128 KiB
 _STEP_BYTES = 64 * 1024
+_INFLATE_STEP_BYTES = 16 * 1024  # what follows a member is copied with its end: so never more than this
+_MOST_MEMBERS = 1024  # each costs a decoder; block-wise gzip (64 KiB a member) needs 512 for 32 MiB
 
 T = TypeVar("T")
 
@@ -42,10 +44,10 @@ def decompress(encoding: bytes, body: bytes, limit: int) -> bytes:
     if name in (b"", b"identity"):
         plain = body
     elif name in (b"gzip", b"x-gzip"):
-        plain = _inflate(body, limit, 31)
+        plain = _inflate(body, limit, 31, "gzip")
     elif name == b"deflate":  # zlib by RFC 9110, raw in the wild: the first two bytes tell
         wrapped = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
-        plain = _inflate(body, limit, 15 if wrapped else -15)
+        plain = _inflate(body, limit, 15 if wrapped else -15, "deflate")
     elif name == b"br":
         plain = _unbrotli(body, limit)
     elif name == b"zstd":
@@ -61,23 +63,71 @@ def _invalid(name: str) -> CallerFault:
     return CallerFault("bad_request", f"The body is not valid {name}, or it was cut short.")
 
 
-def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
+def _inflate(body: bytes, limit: int, wbits: int, name: str) -> bytes:
+    try:
+        return _members(
+            body,
+            _INFLATE_STEP_BYTES,
+            limit,
+            lambda: zlib.decompressobj(wbits),
+            lambda member, feed, room: member.decompress(feed, room + 1),
+            name,
+            most=_MOST_MEMBERS if wbits == 31 else 1,
+        )
+    except zlib.error:
+        raise _invalid(name) from None
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    try:
+        return _members(
+            body,
+            _ZSTD_STEP_BYTES,
+            limit,
+            lambda: zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj(),
+            lambda frame, feed, _: frame.decompress(feed),
+            "zstd",
+            most=_MOST_MEMBERS,
+        )
+    except zstandard.ZstdError:
+        raise _invalid("zstd") from None
+
+
+def _members(
+    body: bytes,
+    step: int,
+    limit: int,
+    start: Callable[[], Any],
+    decompress_some: Callable[[Any, bytes, int], bytes],
+    name: str,
+    most: int,
+) -> bytes:
+    """All members (gzip) or frames (zstd) of `body`, one after the other, in pieces of `step` bytes.
+
+    Linear in the body, however many members it has: each end costs a copy of what follows it within its piece.
+    """
     parts: list[bytes] = []
     size = 0
-    while True:  # a gzip body may have several members
-        inflater = zlib.decompressobj(wbits)
-        try:
-            parts.append(inflater.decompress(body, limit + 1 - size))
-        except zlib.error:
-            raise _invalid("gzip" if wbits == 31 else "deflate") from None
-        size += len(parts[-1])
-        if size > limit:
-            raise CallerFault("request_too_large")
-        if not inflater.eof:
-            raise _invalid("gzip" if wbits == 31 else "deflate")
-        body = inflater.unused_data
-        if not body or wbits != 31:
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    count = 1
+    member = start()
+    for begin in range(0, len(body), step):
+        feed = body[begin : begin + step]
+        while feed:
+            if member.eof:  # another one follows
+                if count == most:
+                    raise _invalid(name)
+                count += 1
+                member = start()
+            part = decompress_some(member, feed, limit - size)
+            feed = member.unused_data
+            if part:
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    raise CallerFault("request_too_large")
+    if not member.eof:
+        raise _invalid(name)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _unbrotli(body: bytes, limit: int) -> bytes:
@@ -97,28 +147,6 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
                 raise CallerFault("request_too_large")
     except brotli.error:
         raise _invalid("brotli") from None
-    return b"".join(parts)
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
-    try:
-        for begin in range(0, len(body), _ZSTD_STEP_BYTES):
-            feed = body[begin : begin + _ZSTD_STEP_BYTES]
-            while feed:
-                if inflater.eof:  # another frame follows
-                    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
-                parts.append(inflater.decompress(feed))
-                feed = inflater.unused_data
-                size += len(parts[-1])
-                if size > limit:
-                    raise CallerFault("request_too_large")
-    except zstandard.ZstdError:
-        raise _invalid("zstd") from None
-    if not inflater.eof:
-        raise _invalid("zstd")
     return b"".join(parts)
 
 
@@ -149,10 +177,11 @@ class RequestBody:
         except msgspec.ValidationError:
             raise CallerFault("bad_json", "The body must be a JSON object.") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CallerFault("bad_json", f"The body is not valid JSON{_position(error)}.") from None
+            raise CallerFault("bad_json", f"The body is not valid JSON{_position(error, len(body))}.") from None
         for key in fields:
-            if key not in ROUTING_KEYS and key.lower() in ROUTING_KEYS:
-                name = key.lower()
+            # Folded as readers that ignore case fold: for them a long s is an s, and the Kelvin sign a k.
+            if key not in ROUTING_KEYS and key.casefold() in ROUTING_KEYS:
+                name = key.casefold()
                 raise CallerFault("bad_request", f"Write the key {name} in lower case.", param=name)
         return cls(fields, len(body))
 
@@ -232,8 +261,11 @@ class RequestBody:
 _NULL = msgspec.Raw(b"null")
 
 
-def _position(error: Exception) -> str:
-    """` (byte N)` when the decoder said where; nothing else of its words is passed on."""
-    _, found, rest = str(error).rpartition("(byte ")
+def _position(error: Exception, size_bytes: int) -> str:
+    """` (byte N)` when the decoder said where, the end if it ran out; nothing else of its words is passed on."""
+    words = str(error)
+    if words == "Input data was truncated":
+        return f" (byte {size_bytes}: it ends too early)"
+    _, found, rest = words.rpartition("(byte ")
     number = rest.removesuffix(")")
     return f" (byte {number})" if found and number.isdecimal() else ""

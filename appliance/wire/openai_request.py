@@ -11,6 +11,8 @@ OURS = ("start_within",)
 """Fields of Startline: no provider sees them."""
 
 MOST_MODEL_CHARACTERS = 512
+MOST_OUTPUT_TOKENS = 10**8
+"""A limit of the output above this, or below none, is none: costs are estimated from it, and records hold 64 bits."""
 
 _ENCODER = msgspec.json.Encoder()
 _TRUE = b"true"
@@ -55,6 +57,8 @@ def read_asked(
                 most = None  # the provider says what is wrong with it
             if most is not None:
                 break
+    if most is not None and not 0 <= most <= MOST_OUTPUT_TOKENS:
+        most = None
     return Asked(
         model=model,
         stream=stream,

@@ -92,6 +92,15 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     assert parsed in TIER_WORDS or isinstance(parsed, Window)
 
 
+@given(st.integers() | st.floats() | st.just(10**400) | st.just(-(10**400)))
+def test_no_number_does_either(number: float) -> None:
+    try:
+        parsed = parse_start_within(number)
+    except ValueError:
+        return
+    assert isinstance(parsed, Window) and 1 <= parsed.seconds <= 900
+
+
 @given(st.integers(1, 900))
 def test_a_window_written_out_reads_back(seconds: int) -> None:
     assert parse_start_within(start_within_text(Window(seconds))) == Window(seconds)

@@ -229,3 +229,25 @@ async def test_an_address_restricted_key_behind_a_trusted_proxy() -> None:
         client = await rig.connect()
         await client.send(request("GET", "/v1/models", key=token, headers=[("x-forwarded-for", "203.0.113.7")]))
         assert (await client.answer()).status == 403, "nobody's word is taken unless it was set"
+
+
+async def test_two_keys_on_one_connection_are_never_taken_for_each_other(rig: Rig) -> None:
+    """A balancer sends many clients' requests over one connection, and a head that repeats is not parsed again."""
+    other, token = await rig.new_key()
+    client = await rig.connect()
+    usual = request(key=rig.token, body=chat())
+    for between in (
+        request("GET", "/v1/nothing", key=token),
+        request("DELETE", CHAT, key=token),
+        request("GET", "/v1/models", key=token),
+        request("GET", "/v1/models", key="sk-sl-nonsense"),
+        request("GET", "/v1/nothing"),
+    ):
+        rig.settled.clear()
+        await client.send(usual + between + usual)
+        for _ in range(3):
+            await client.answer()
+        await rig.until(lambda: not rig.appliance.gateway.live)
+        asked = [settled.request.key_id for settled in rig.settled if settled.request.endpoint == "chat.completions"]
+        assert asked == [rig.key.key_id] * 2, between[:40]
+    assert other.key_id != rig.key.key_id

@@ -210,3 +210,36 @@ async def test_a_key_revoked_while_the_body_came_is_refused(rig: Rig) -> None:
     answer = await client.answer()
     assert (answer.status, answer.code) == (401, "revoked_api_key")
     assert len(rig.journal) == 0
+
+
+async def test_a_body_that_drips_has_one_time_for_all_of_it() -> None:
+    async with running(body_total_s=0.4, body_timeout_s=10) as rig:
+        client = await rig.connect()
+        head, body = split(request(key=rig.token, body=chat("x" * 1000)))
+        await client.send(head)
+
+        async def drip() -> None:
+            for at in range(len(body)):
+                await client.send(body[at : at + 1])
+                await trio.sleep(0.02)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drip)
+            answer = await client.answer()
+            nursery.cancel_scope.cancel()
+        assert (answer.status, answer.code) == (408, "request_timeout")
+        assert "longer than 0.4 seconds" in answer.json["error"]["message"]
+        assert await client.ended() == b""
+        assert len(rig.journal) == 0
+        await rig.alive()
+
+
+async def test_numbers_beyond_any_sense_are_refused_or_passed_and_always_recorded(rig: Rig) -> None:
+    client = await rig.connect()
+    for field, status in (("start_within", 400), ("max_completion_tokens", 200), ("max_tokens", 200)):
+        for digits in (19, 40, 400):
+            body = msgspec.json.encode(chat())[:-1] + b',"%b":1%b}' % (field.encode(), b"0" * digits)
+            await client.send(request(key=rig.token, body=body))
+            assert (await client.answer()).status == status, (field, digits)
+    await rig.until(lambda: len(rig.settled) == 9)
+    assert rig.appliance.store.ledger.counters.lost == 0, "who is not recorded is not billed"

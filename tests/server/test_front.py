@@ -31,10 +31,11 @@ async def test_ids_are_unique_and_sort_by_time(rig: Rig) -> None:
 
 
 def test_each_phase_has_its_patience() -> None:
-    patience = Patience(idle_s=75, head_s=30, body_s=20)
+    patience = Patience(idle_s=75, head_s=30, body_s=20, body_total_s=300)
     assert [patience.of_s(phase) for phase in ("IDLE", "HEAD", "BODY")] == [75, 30, 20]
     assert patience.of_s("BUSY") == patience.of_s("LINGER") == float("inf")
     assert patience.shortest_s == 10
+    assert "300 seconds" in patience.too_slow
 
 
 async def test_connections_are_looked_at_now_and_then_and_told_of_a_stop(

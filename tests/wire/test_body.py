@@ -1,4 +1,5 @@
 import gzip
+import time
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -54,6 +55,38 @@ def test_gzip_members_follow_one_another() -> None:
     assert decompress(b"gzip", both, 6) == b"onetwo"
     with pytest.raises(CallerFault):
         decompress(b"gzip", both, 5)
+
+
+def test_zstd_frames_follow_one_another_and_skippable_ones_are_skipped() -> None:
+    skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
+    both = zstandard.compress(b"one") + skippable + zstandard.compress(b"two")
+    assert decompress(b"zstd", both, 6) == b"onetwo"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "empty"), [(b"gzip", gzip.compress(b"", 1)), (b"zstd", zstandard.compress(b""))], ids=["gzip", "zstd"]
+)
+def test_a_body_of_endless_empty_members_costs_no_more_than_its_bytes(encoding: bytes, empty: bytes) -> None:
+    few = empty * 1000
+    assert decompress(encoding, few, 10) == b""
+    began_s = time.process_time()
+    with pytest.raises(CallerFault) as caught:
+        decompress(encoding, empty * (16_000_000 // len(empty)), 32_000_000)
+    assert caught.value.code == "bad_request"
+    assert time.process_time() - began_s < 2, "it was half an hour when each member copied all that followed it"
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"zstd"])
+def test_bytes_after_the_end_are_refused(encoding: bytes) -> None:
+    for more in (b"x", b"\0", b"{}"):
+        with pytest.raises(CallerFault) as caught:
+            decompress(encoding, ENCODINGS[encoding](b"{}") + more, 100)
+        assert caught.value.code == "bad_request"
+
+
+def test_a_coding_within_itself_is_undone_once() -> None:
+    twice = gzip.compress(gzip.compress(b"{}"))
+    assert decompress(b"gzip", twice, 1000) == gzip.compress(b"{}")
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"zstd"])
@@ -136,7 +169,8 @@ def test_duplicate_keys_vanish() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not valid JSON"),
+        (b"", "not valid JSON (byte 0: it ends too early)"),
+        (b'{"model": "m", "messages": [', "(byte 28: it ends too early)"),
         (b"[1]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
         (b'{"a":}', "(byte 5)"),
@@ -189,3 +223,11 @@ def test_typed_values() -> None:
         assert caught.value.param == key
     with pytest.raises(CallerFault):
         body.value("h")
+
+
+@pytest.mark.parametrize("key", ["Model", "STREAM", "Service_Tier", "ſtream", "ſtart_within", "\\u017ftart_within"])
+def test_a_key_that_some_reader_takes_for_a_routing_key_is_refused(key: str) -> None:
+    with pytest.raises(CallerFault) as caught:
+        RequestBody.decode(f'{{"model":"m","{key}":1}}'.encode())
+    assert (caught.value.code, caught.value.param in ROUTING_KEYS) == ("bad_request", True)
+    assert f"Write the key {caught.value.param} in lower case" in caught.value.message

@@ -129,3 +129,12 @@ def test_everything_else_is_sent_as_it_came(
     assert value.pop("stream") == (stream or asks_stream)
     assert value == others
     assert list(value) == list(others)
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(0, 0), (4096, 4096), (10**8, 10**8), (10**8 + 1, None), (10**18, None), (-5, None)]
+)
+def test_a_limit_that_no_model_has_is_none(limit: int, kept: int | None) -> None:
+    assert asked(max_completion_tokens=limit).max_output_tokens == kept
+    huge = RequestBody.decode(b'{"model":"m","max_completion_tokens":1' + b"0" * 40 + b"}")
+    assert openai_chat.read_request(huge, None).max_output_tokens is None
