@@ -24,6 +24,7 @@ from appliance.request.answer import Gateway
 from appliance.server.admin.desk import Desk
 from appliance.server.admin.table import admin_routes
 from appliance.server.asgi_lane import AsgiLane
+from appliance.server.door import Door
 from appliance.server.front import Front
 from appliance.server.listen import Listeners
 from appliance.server.metrics import Metrics
@@ -72,8 +73,17 @@ class Appliance:
         )
         self.front = Front(self.gateway, settings, self.metrics.refused)
         self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))
-        self.lane = AsgiLane(self.application, settings.keep_alive_s, settings.write_timeout_s, settings.body_timeout_s)
-        self.listeners = Listeners(self.front, self.lane, settings.max_connections)
+        self.lane = AsgiLane(
+            self.application,
+            settings.keep_alive_s,
+            settings.write_timeout_s,
+            settings.body_timeout_s,
+            settings.max_requests_per_connection,
+            self.front.hangups,
+            settings.body_total_s,
+        )
+        self.door = Door(self.front.proxies, settings.max_connections, settings.max_connections_per_address)
+        self.listeners = Listeners(self.front, self.lane, self.door)
         self._watch()
 
     def _settled(self, settled: Settled) -> None:

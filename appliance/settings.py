@@ -44,6 +44,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_body_bytes: Annotated[int, _help("Largest request body, after decompression.")] = 32 * 1024 * 1024
     max_answer_bytes: Annotated[int, _help("Largest answer that is assembled or held whole.")] = 64 * 1024 * 1024
     max_connections: Annotated[int, _help("Client connections at the same time.")] = 20_000
+    max_connections_per_address: Annotated[
+        int, _help("Connections of one client address (IPv6: one /64); trusted proxies have no such limit.")
+    ] = 10_000
+    max_requests_per_connection: Annotated[
+        int, _help("Requests on one connection before it is closed, so that clients spread anew over balanced servers.")
+    ] = 10_000
     head_timeout_s: Annotated[float, _help("Time for a client to send a request's head.")] = 30.0
     body_timeout_s: Annotated[float, _help("Longest pause of a client within a request's body.")] = 30.0
     body_total_s: Annotated[float, _help("Time for a client to send the whole of a request's body.")] = 300.0

@@ -84,6 +84,13 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("vault_locked", "internal", 503, False, "The operator must provide the master key."),
     FaultKind("shutting_down", "internal", 503, True, "Try again in a moment."),
     FaultKind("too_many_connections", "limit", 503, True, "Use fewer connections, or raise max_connections."),
+    FaultKind(
+        "too_many_connections_of_address",
+        "limit",
+        429,
+        True,
+        "Use fewer connections, raise max_connections_per_address, or list your balancer in trusted_proxies.",
+    ),
     FaultKind("internal_error", "internal", 500, True, "A fault of Startline; its log has the request id."),
     FaultKind("interrupted", "internal", 500, True, "Send it again; the server ended while the request was in work."),
     FaultKind("client_gone", "canceled", 499, False, "The client closed the connection before the answer ended."),

@@ -5,7 +5,7 @@ proxy, the address before it is believed. What a client wrote itself stands furt
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from appliance.policy.access import Network, read_networks
 
@@ -22,7 +22,7 @@ class Proxies:
 
     def client(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The client's address: the peer's, or what a trusted peer says that it saw (all lines of the header count)."""
-        if not self._networks or peer is None or not self._trusted(peer):
+        if peer is None or not self.trusted(peer):
             return peer
         address = peer
         lines = [value for name, value in headers if name == b"x-forwarded-for"]
@@ -33,14 +33,35 @@ class Proxies:
             if not _is_address(text):
                 break
             address = text
-            if not self._trusted(address):
+            if not self.trusted(address):
                 break
         return address
 
-    def _trusted(self, text: str) -> bool:
+    def trusted(self, text: str) -> bool:
+        """Whether this address is a trusted proxy's."""
+        if not self._networks:
+            return False
         address = ip_address(text.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._networks)
+
+
+def neighbourhood(text: str) -> str:
+    """Whom an address is counted with: IPv4 with nobody, IPv6 with its /64, all of which one host may own.
+
+    IPv4 written as IPv6 counts as IPv4; what is no address counts as itself.
+    """
+    if ":" not in text:
+        return text
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return text
+    if not isinstance(address, IPv6Address):
+        return text
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{int(address) >> 64:x}/64"
 
 
 def _is_address(text: str) -> bool:

@@ -27,6 +27,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from appliance.net.hangup import HangUps
 from appliance.net.stream import SocketStream
 from appliance.server.asgi_inbox import ClientLeft, LaneTaskGroup
 from appliance.server.asgi_stream import LaneStream
@@ -34,7 +35,6 @@ from appliance.server.asgi_stream import LaneStream
 log = structlog.get_logger()
 
 HTTP_VERSIONS = (b"1.0", b"1.1")
-KEEP_ALIVE_REQUESTS = 1_000_000
 HEAD_BYTES = 65_536
 MAX_RECV = 65_536
 CLOSE = (b"connection", b"close")
@@ -136,7 +136,10 @@ class LaneServer(TCPServer):
         super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
         self._tls = tls
         self._body_timeout_s = lane.body_timeout_s
+        self._body_total_s = lane.body_total_s
+        self._body_since_s = trio.current_time()
         self._handling = False
+        self._hung_up = trio.Event()
 
     async def run(self) -> None:
         """Serve one connection to its end."""
@@ -183,24 +186,44 @@ class LaneServer(TCPServer):
         else:
             await super().protocol_send(event)
 
+    def hang_up(self) -> None:
+        """The client has ended its side, whatever of what it sent before is still unread."""
+        self._hung_up.set()
+
     async def _read_data(self) -> None:
-        """Read in one task and handle in another: handling waits for applications, and the client's end must not."""
+        """Read in one task and handle in another: handling waits for applications, and the client's end must not.
+
+        What a client pipelines behind a request in work is read up to a bound, so that its end may not be reached by
+        reading: then it is told from outside.
+        """
         send, receive = trio.open_memory_channel[bytes](1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._handle_data, receive)
+            nursery.start_soon(self._end_data, nursery.cancel_scope)
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
                 while data := await self._receive():
                     await send.send(data)
             await self.protocol.handle(Closed())
             nursery.cancel_scope.cancel()
 
+    async def _end_data(self, reading: trio.CancelScope) -> None:
+        await self._hung_up.wait()
+        await self.protocol.handle(Closed())
+        reading.cancel()
+
     async def _receive(self) -> bytes:
-        """What the client sends next. Raises trio.TooSlowError if it pauses too long within a body."""
+        """What the client sends next. Raises trio.TooSlowError if a body pauses too long, or takes too long in all."""
         while True:
+            data = None
             with trio.move_on_after(self._body_timeout_s):
-                return await self.stream.receive_some(MAX_RECV)
-            if self.protocol.http1.body_due and not self._handling:
+                data = await self.stream.receive_some(MAX_RECV)
+            now_s = trio.current_time()
+            if self._handling or not self.protocol.http1.body_due:
+                self._body_since_s = now_s
+            elif data is None or now_s >= self._body_since_s + self._body_total_s:
                 raise trio.TooSlowError
+            if data is not None:
+                return data
 
     async def _handle_data(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
         async for data in received:
@@ -225,17 +248,26 @@ class AsgiLane:
     """The web application behind one server; `serve` runs one connection, contained."""
 
     def __init__(
-        self, application: Any, keep_alive_s: float, send_timeout_s: float, body_timeout_s: float = 30.0
+        self,
+        application: Any,
+        keep_alive_s: float,
+        send_timeout_s: float,
+        body_timeout_s: float = 30.0,
+        requests_per_connection: int = 10_000,
+        hangups: HangUps | None = None,
+        body_total_s: float = 300.0,
     ) -> None:
         self.application = ASGIWrapper(application)
         self.context = WorkerContext(None)
         self.send_timeout_s = send_timeout_s
         self.body_timeout_s = body_timeout_s
+        self.body_total_s = body_total_s
+        self.hangups = hangups
         self.config = config = Config()
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_BYTES
         config.keep_alive_timeout = keep_alive_s  # shape: allow units because it is Hypercorn's name for it
-        config.keep_alive_max_requests = KEEP_ALIVE_REQUESTS
+        config.keep_alive_max_requests = requests_per_connection
         config.logger_class = LaneLogger
         config.errorlog = None
         config.accesslog = None
@@ -250,11 +282,17 @@ class AsgiLane:
         `operator`: the client came over the Unix socket in the data folder (`scope["state"]["operator"]`).
         """
         lane_stream = LaneStream(stream, replay, self.send_timeout_s)
+        server = LaneServer(self, lane_stream, tls=stream.tls, operator=operator)
+        fd = stream.socket.fileno()
+        if self.hangups is not None:
+            self.hangups.watch(fd, server.hang_up)
         try:
-            await LaneServer(self, lane_stream, tls=stream.tls, operator=operator).run()
+            await server.run()
         except* Exception as group:  # noqa: BLE001 - logged; it must not leave this connection
             log.error("connection_failed", lane="asgi", exceptions=exception_names(group))
         finally:
+            if self.hangups is not None:
+                self.hangups.forget(fd, server.hang_up)
             stream.close()
 
 

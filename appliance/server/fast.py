@@ -62,6 +62,7 @@ class FastConnection:
         "_hung_up",
         "_key",
         "_kin",
+        "_left",
         "_now_s",
         "_peer",
         "_phase",
@@ -83,6 +84,7 @@ class FastConnection:
         self._since_s = self._body_since_s = self._now_s()
         self._head: RequestHead | None = None
         self._kin: object = None
+        self._left = front.requests_per_connection
         self._body: bytes | None = None
         self._key: ApiKey | None = None
         self._endpoint: Endpoint = CHAT
@@ -200,7 +202,8 @@ class FastConnection:
     async def _answer(self, head: RequestHead, key: ApiKey, scope: trio.CancelScope) -> Call:
         front = self._front
         self._phase = Phase.BUSY
-        self._reply = reply = FastReply(self._stream, head, front.date, front.stopping)
+        self._left = left = self._left - 1
+        self._reply = reply = FastReply(self._stream, head, front.date, front.stopping or left <= 0)
         at_unix_us = front.unix_us()
         self._call = call = Call(
             endpoint=self._endpoint,
@@ -228,7 +231,9 @@ class FastConnection:
 
     async def _refuse(self, fault: Fault, *, last: bool) -> None:
         self._phase, self._fault = Phase.BUSY, None
-        self._reply = reply = FastReply(self._stream, self._head, self._front.date, last or self._front.stopping)
+        self._left -= 1
+        last = last or self._front.stopping or self._left <= 0
+        self._reply = reply = FastReply(self._stream, self._head, self._front.date, last)
         await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
 
     def _may_go_on(self) -> bool:

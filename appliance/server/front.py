@@ -64,12 +64,13 @@ class Front:
         self, gateway: Gateway, settings: Settings, on_refused: Callable[[str], None] = lambda _: None
     ) -> None:
         self.gateway = gateway
-        self._on_refused = on_refused
+        self.on_refused = on_refused
         self.limits = Limits(body_bytes=settings.max_body_bytes)
         self.patience = Patience(
             settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s, settings.body_total_s
         )
         self.write_timeout_s = settings.write_timeout_s
+        self.requests_per_connection = settings.max_requests_per_connection
         self.proxies = Proxies(settings.trusted_proxies)
         self.stopping = False
         self.fast: set[Watched] = set()
@@ -100,7 +101,7 @@ class Front:
 
     async def refuse(self, reply: Reply, fault: Fault, request_id: str) -> None:
         """Turn a request away that never became a call: it has no record, but it is counted."""
-        self._on_refused(fault.kind.code)
+        self.on_refused(fault.kind.code)
         await self.gateway.refuse(reply, fault, request_id)
 
     async def watch(self) -> None:

@@ -7,20 +7,18 @@ once and gives requests in work `shutdown_s` to end.
 import errno
 import os
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
 import trio
 from trio.lowlevel import wait_readable
 
-from appliance.domain.errors import ApplianceFault
-from appliance.http1.write import response_head
-from appliance.net.stream import RECEIVE_BYTES, SocketStream
+from appliance.net.stream import SocketStream
 from appliance.server.asgi_lane import AsgiLane, exception_names
+from appliance.server.door import Door
 from appliance.server.fast import FastConnection
 from appliance.server.front import Front
-from appliance.wire.faults import fault_body
 
 log = structlog.get_logger()
 
@@ -69,11 +67,15 @@ def open_unix(path: Path) -> socket.socket:
 class Listeners:
     """Accepts on all sockets and serves each connection in the lane it belongs to."""
 
-    def __init__(self, front: Front, lane: AsgiLane, max_connections: int) -> None:
+    def __init__(self, front: Front, lane: AsgiLane, door: Door) -> None:
         self._front = front
         self._lane = lane
-        self._max_connections = max_connections
-        self.connections = 0
+        self._door = door
+
+    @property
+    def connections(self) -> int:
+        """Client connections open now."""
+        return self._door.connections
 
     async def serve(
         self,
@@ -128,28 +130,21 @@ class Listeners:
                         await trio.sleep(PAUSE_S)
                         break
                     continue  # the client was gone before it was accepted
-                if self.connections >= self._max_connections and not operator:
-                    self._turn_away(accepted)
-                    continue
-                connections.start_soon(self._serve, accepted, None if operator else str(address[0]), operator)
+                peer = None if operator else str(address[0])
+                fault = self._door.let_in(peer)
+                if fault is None:
+                    connections.start_soon(self._serve, accepted, peer)
+                else:
+                    self._front.on_refused(fault.kind.code)
+                    self._door.turn_away(accepted, fault, connections)
 
-    def _turn_away(self, accepted: socket.socket) -> None:
-        """Say why, as far as that goes without waiting, and close."""
-        fault = ApplianceFault("too_many_connections")
-        body, kind = fault_body(fault, "openai_chat", "")
-        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"retry-after", b"1")]
-        with accepted, suppress(OSError):
-            accepted.setblocking(False)
-            accepted.send(response_head(fault.status, [*headers, (b"connection", b"close")]) + body)
-            accepted.shutdown(socket.SHUT_WR)
-            accepted.recv(RECEIVE_BYTES)  # a close over unread bytes would be a reset, which overtakes the answer
-
-    async def _serve(self, accepted: socket.socket, peer: str | None, operator: bool) -> None:
+    async def _serve(self, accepted: socket.socket, peer: str | None) -> None:
+        """Serve one connection to its end. `peer` None: the operator's, over the Unix socket."""
         stream = SocketStream(accepted, self._front.write_timeout_s)
-        self.connections += 1
+        lane = "fast"
         try:
-            replay = b""
-            if operator:
+            if peer is None:
+                lane = "asgi"
                 await self._lane.serve(stream, operator=True)
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -161,10 +156,10 @@ class Listeners:
             finally:
                 self._front.fast.discard(fast)
             if fast.replay is not None:
-                replay = fast.replay
-                await self._lane.serve(stream, replay)
+                lane = "asgi"
+                await self._lane.serve(stream, fast.replay)
         except* Exception as group:  # noqa: BLE001 - logged; it must not leave this connection
-            log.error("connection_failed", lane="fast", exceptions=exception_names(group))
+            log.error("connection_failed", lane=lane, exceptions=exception_names(group))
         finally:
-            self.connections -= 1
+            self._door.left(peer)
             stream.close()

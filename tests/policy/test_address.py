@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.policy.address import Proxies
+from appliance.policy.address import Proxies, neighbourhood
 
 BALANCERS = Proxies(("10.0.0.0/8", "2001:db8::/32"))
 
@@ -51,3 +51,19 @@ def test_a_proxy_that_is_no_address_is_refused_at_the_start() -> None:
 @given(st.binary(max_size=60))
 def test_no_header_does_harm(header: bytes) -> None:
     assert BALANCERS.client("10.0.0.1", [(b"x-forwarded-for", header)])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("203.0.113.7", "203.0.113.8", False),
+        ("203.0.113.7", "::ffff:203.0.113.7", True),
+        ("2001:db8::1", "2001:db8::ffff:0:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::1%eth1", True),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("unknown:", "unknown;", False),
+    ],
+)
+def test_an_address_is_counted_with_what_one_host_may_own(one: str, other: str, together: bool) -> None:
+    assert (neighbourhood(one) == neighbourhood(other)) is together

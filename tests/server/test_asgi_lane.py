@@ -1,5 +1,6 @@
 """The ASGI lane: connections that move to it, and Hypercorn's faults, each as first, second and pipelined request."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -222,6 +223,21 @@ async def test_leaving_ends_an_answer_of_the_reference_too(rig: Rig) -> None:
             await rig.until(lambda: rig.appliance.listeners.connections == 0)
 
 
+async def test_leaving_is_seen_behind_more_than_is_read_ahead(rig: Rig) -> None:
+    client = await rig.connect()
+    await client.send(request("GET", "/healthz"))
+    assert (await client.answer()).status == 200
+    await client.send(request(key=rig.token, body=chat(sim="start=100")))
+    await rig.until(lambda: len(rig.journal) == 1)
+    behind = request("GET", "/healthz", headers=[("x-padding", "x" * 8_000)])
+    await client.send(behind * 28)  # more than the lane reads ahead, and less than the kernel takes beside it
+    await client.close()
+    with trio.fail_after(5):
+        await rig.journal.wait(lambda journal: len(journal.find(outcome="client_gone")) == 1)
+    await rig.until(lambda: rig.appliance.listeners.connections == 0)
+    assert rig.settled[0].request.client_gone
+
+
 async def test_a_silent_client_is_given_up(rig: Rig) -> None:
     async with running(keep_alive_s=0.3) as impatient:
         for data in (b"", b"GET /heal"):
@@ -243,6 +259,28 @@ async def test_a_client_that_pauses_within_a_body_is_given_up_and_one_that_only_
         assert await paused.ended() == b""
         await listening.send(request(key=rig.token, body=chat(sim="start=0.7")))
         assert (await listening.answer()).status == 200
+
+
+async def test_a_body_that_drips_has_one_time_for_all_of_it_in_this_lane_too() -> None:
+    async with running(body_total_s=0.4, body_timeout_s=10) as rig:
+        client = await rig.connect()
+        await client.send(request("GET", "/healthz"))
+        assert (await client.answer()).status == 200
+        data = request(key=rig.token, body=chat("x" * 1_000))
+        await client.send(data[:-900])
+
+        async def drip() -> None:
+            with suppress(trio.BrokenResourceError):
+                for at in range(len(data) - 900, len(data)):
+                    await client.send(data[at : at + 1])
+                    await trio.sleep(0.02)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drip)
+            assert await client.ended() == b""
+            nursery.cancel_scope.cancel()
+        assert rig.settled == []
+        await rig.alive()
 
 
 async def test_a_fault_of_the_application_is_logged_without_its_message(

@@ -251,3 +251,18 @@ async def test_two_keys_on_one_connection_are_never_taken_for_each_other(rig: Ri
         asked = [settled.request.key_id for settled in rig.settled if settled.request.endpoint == "chat.completions"]
         assert asked == [rig.key.key_id] * 2, between[:40]
     assert other.key_id != rig.key.key_id
+
+
+async def test_a_connection_has_so_many_requests_refusals_included() -> None:
+    async with running(max_requests_per_connection=3) as rig:
+        for lane in ("/v1/models", "/healthz"):
+            client = await rig.connect()
+            await client.send(request("GET", lane, key=rig.token) * 4)
+            answers = [await client.answer() for _ in range(3)]
+            assert [answer.header("connection") for answer in answers] == [None, None, "close"], lane
+            assert await client.ended() == b"", lane
+        client = await rig.connect()
+        for nth in range(3):
+            await client.send(request("GET", "/v1/models", key="sk-sl-nobody"))
+            answer = await client.answer()
+            assert (answer.status, answer.header("connection")) == (401, "close" if nth == 2 else None)

@@ -131,6 +131,20 @@ async def test_a_fault_in_a_connection_stays_there_and_is_logged_without_its_mes
         assert (await clients[0].answer()).status == 200
 
 
+async def test_a_fault_is_logged_with_the_lane_that_it_happened_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of somebody")
+
+    async with running(operator=True) as rig:
+        with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
+            patched.setattr(rig.appliance.lane, "serve", broken)
+            client = await rig.connect()
+            await client.send(request("GET", "/healthz"))
+            assert await client.ended() == b""
+            assert await (await rig.connect_operator()).ended() == b""
+        assert [(line["event"], line["lane"]) for line in logs] == [("connection_failed", "asgi")] * 2
+
+
 async def test_accepting_rests_when_descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [OSError(24, "Too many open files"), OSError(103, "Software caused connection abort")]
     accept = socket.socket.accept
