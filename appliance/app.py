@@ -101,6 +101,11 @@ class Appliance:
         watch("startline_live_requests", lambda: len(self.gateway.live))
         watch("startline_client_connections", lambda: self.listeners.connections)
         watch("startline_idle_provider_connections", self.pool.idle_count)
+        breakers = self.gateway.breakers
+        self.metrics.watch_table(
+            "startline_breakers", ("provider", "tier", "state"), lambda: breakers.counts(trio.current_time())
+        )
+        self.metrics.watch_table("startline_breaker_skips_total", ("provider", "tier"), lambda: breakers.skipped)
         watch("startline_store_queued_bytes", lambda: ledger.counters.held_bytes)
         watch("startline_store_lost_total", lambda: ledger.counters.lost)
 

@@ -75,6 +75,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     connect_timeout_s: Annotated[float, _help("Time to open a connection to a provider, TLS included.")] = 10.0
     pool_idle_s: Annotated[float, _help("Time that an idle connection to a provider is reused.")] = 30.0
+    breaker_failures: Annotated[
+        int, _help("Failures in a row after which a provider's model and tier get a pause; 0: never.")
+    ] = 5
+    breaker_pause_s: Annotated[float, _help("First such pause; each further one is twice as long, up to 12 times.")] = (
+        5.0
+    )
     dns_cache_s: Annotated[float, _help("Time that an address found for a provider is kept.")] = 30.0
 
     durability: Annotated[
@@ -162,7 +168,9 @@ def load(
     return settings
 
 
-MAY_BE_ZERO = frozenset({"shutdown_s", "keep_alive_comment_s", "dns_cache_s", "writer_linger_s", "race_slots"})
+MAY_BE_ZERO = frozenset(
+    {"shutdown_s", "keep_alive_comment_s", "dns_cache_s", "writer_linger_s", "race_slots", "breaker_failures"}
+)
 
 
 def _check_sense(settings: Settings) -> None:

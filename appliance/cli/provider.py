@@ -98,15 +98,22 @@ def list_(place: Place, as_json: bool) -> None:
         say_json(providers)
         return
     say_table(
-        ("name", "kind", "base URL", "tiers", ">models", "key"),
+        ("name", "kind", "base URL", "tiers", ">models", "key", "breakers"),
         [
             (
                 one["name"], one["kind"], one["base_url"], listed(one["tiers"], "none"),
                 "any" if one["models"] is None else len(one["models"]), "stored" if one["has_key"] else "none",
+                listed([_breaker(each) for each in one["breakers"]] or None, "closed"),
             )
             for one in providers
         ],
     )  # fmt: skip
+
+
+def _breaker(one: dict[str, Any]) -> str:
+    """Such as `gpt-5.4/flex open 4 s`."""
+    named = f"{one['model'] or '*'}/{one['tier'] or 'untiered'}"
+    return f"{named} open {one['wait_s']:.0f} s" if one["state"] == "open" else f"{named} half open"
 
 
 @click.command(epilog="Example: startline provider test openai")

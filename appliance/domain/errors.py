@@ -79,6 +79,7 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("provider_too_slow", "upstream", 504, True, "Try again, or allow more time."),
     FaultKind("provider_cut_off", "upstream", 502, True, "Try again; the answer ended before it was complete."),
     # ours
+    FaultKind("breaker_open", "upstream", 503, True, "Wait as retry-after says; the provider failed several times."),
     FaultKind("all_rungs_failed", "upstream", 502, True, "Try again; every tier that may serve this failed."),
     FaultKind("store_unavailable", "internal", 503, True, "The operator must look at the disk; see the log."),
     FaultKind("vault_locked", "internal", 503, False, "The operator must provide the master key."),

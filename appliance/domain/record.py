@@ -25,6 +25,7 @@ REASONS: dict[str, str] = {
     "flex_upstream_error": "the cheap rung failed at the provider; a dearer one served",
     "flex_not_started": "the cheap rung ended or could not be opened before it started; a dearer one served",
     "flex_slots_full": "the organisation's race slots were taken; default served at once",
+    "flex_breaker_open": "the cheap rung failed lately and is not asked for a pause; a dearer one served at once",
     "flex_skipped": "racing would not have paid; default served at once",
     "not_raced": "its answer cannot be assembled, or a default wish met a model without a cheap tier; default served",
     "chain_advanced": "an earlier route failed; a later one served",

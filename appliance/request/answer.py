@@ -14,9 +14,11 @@ import trio
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.identity import ApiKey
 from appliance.domain.record import Settled
+from appliance.policy.health import Rules
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.admit import Doorkeeper, HeaderGetter, admit
+from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.listing import Listing
@@ -69,7 +71,8 @@ class Gateway:
         self.pool = pool
         self.slots = Slots()
         self.doorkeeper = Doorkeeper(directory)
-        self.planner = Planner(directory, prices, self.slots, settings)
+        self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
+        self.planner = Planner(directory, prices, self.slots, self.breakers, settings)
         self.listing = Listing(self.planner, prices)
         self.live: dict[Call, Work] = {}
         self._unix_s = unix_s
@@ -95,6 +98,8 @@ class Gateway:
 
     def pulse(self, now_s: float, comment_s: float) -> None:
         """Look at every request in work: comments for silent streams, an end to silent providers."""
+        if self.breakers.suspects:
+            self.breakers.sweep(now_s)
         idle_s, start_s = self.settings.idle_timeout_s, self.settings.first_content_timeout_s
         for call, work in list(self.live.items()):
             winner, reply = work.winner, call.reply
@@ -222,6 +227,8 @@ class Gateway:
                 now_unix_s=self._unix_s,
                 most_bytes=self.settings.max_answer_bytes,
             )
+            if self.breakers.suspects:
+                self.breakers.admit(attempt, trio.current_time())
             if not work.attempts:
                 self.ledger.begin(begun_record(work, plan, self.prices))
             work.attempts.append(attempt)
@@ -230,7 +237,11 @@ class Gateway:
         async def warm(_: int) -> None:
             await self.pool.warm(target.origin)
 
-        await run_plan(work, plan, launch, lambda: self.directory.secret(provider), warm)
+        def begun(attempt: Attempt) -> None:
+            if attempt.fault is not None or self.breakers.suspects:
+                self.breakers.begun(attempt, trio.current_time())
+
+        await run_plan(work, plan, launch, lambda: self.directory.secret(provider), warm, begun)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -250,7 +261,9 @@ class Gateway:
             return
         work.settled = True
         work.client_gone = call.cause == "client_gone"
-        settled = settled_record(work, self.prices, trio.current_time())
+        now_s = trio.current_time()
+        self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
+        settled = settled_record(work, self.prices, now_s)
         self.ledger.settle(settled)
         self._on_settled(settled)
 

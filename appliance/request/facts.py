@@ -28,7 +28,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     if provider is None:
         return headers
     headers.append((b"x-startline-provider", provider.name.encode()))
-    if work.attempts:
+    if work.attempts or work.skipped:
         headers.append((b"x-startline-race", race_line(work).encode()))
         headers.append((b"x-startline-retries", b"%d" % retries(work.attempts)))
     if winner is None or winner.started_s is None:
@@ -56,9 +56,12 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
 
 
 def race_line(work: Work) -> str:
-    """One line of what happened: `flex@0.000 lost@7.512, default@5.000 won@7.510`, seconds since the request came."""
+    """One line of what happened: `flex@0.000 lost@7.512, default@5.000 won@7.510`, seconds since the request came.
+
+    A rung that was not asked because its breaker is open comes first: `flex skipped`.
+    """
     zero_s = work.call.arrived_s
-    parts = []
+    parts = [f"{rung.tier or 'untiered'} skipped" for rung in work.skipped]
     for attempt in work.attempts:
         if attempt is work.winner:
             ended, at_s = "won", attempt.started_s

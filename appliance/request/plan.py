@@ -5,6 +5,7 @@ directory gives another tuple of providers.
 """
 
 import msgspec
+import trio
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
@@ -13,6 +14,7 @@ from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
 from appliance.policy.prices import PriceTable
 from appliance.policy.route import Routing, default_rung, ladder
 from appliance.request.admit import Admitted
+from appliance.request.breakers import Breakers
 from appliance.request.slots import Slots
 from appliance.request.work import Work
 from appliance.settings import Settings
@@ -46,10 +48,13 @@ class _Routes:
 class Planner:
     """Makes the plan of each request."""
 
-    def __init__(self, directory: Directory, prices: PriceTable, slots: Slots, settings: Settings) -> None:
+    def __init__(
+        self, directory: Directory, prices: PriceTable, slots: Slots, breakers: Breakers, settings: Settings
+    ) -> None:
         self._directory = directory
         self._prices = prices
         self._slots = slots
+        self._breakers = breakers
         self._settings = settings
         self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
@@ -63,8 +68,16 @@ class Planner:
         providers = self._directory.providers(organisation_id)
         routes = self._routes.get(organisation_id)
         if routes is None or routes.providers is not providers:
+            if routes is not None:
+                self._forget_targets(
+                    {one.provider_id for one in routes.providers} - {one.provider_id for one in providers}
+                )
             routes = self._routes[organisation_id] = _Routes(providers)
         return routes
+
+    def _forget_targets(self, removed: set[str]) -> None:
+        for kept in [kept for kept in self._targets if kept[0] in removed]:
+            del self._targets[kept]
 
     def target(self, provider: Provider, path: bytes) -> Target:
         """Where calls of this path go at this provider."""
@@ -94,6 +107,8 @@ class Planner:
             routes.choices[chosen] = choice  # type: ignore[index]
         work.provider, work.model = choice.provider, choice.model
         give_up_s = self._settings.first_content_timeout_s
+        if self._breakers.suspects and (detour := self._detour(work, choice, window)) is not None:
+            return detour
         if choice.direct is not None:
             return (
                 choice.direct
@@ -104,12 +119,38 @@ class Planner:
             raise ApplianceFault("internal_error")
         if not asked.raceable:
             return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
+        return self._race(work, choice.rungs, window)
+
+    def _race(self, work: Work, rungs: tuple[Rung, ...], window: Window) -> Plan:
+        """A race over these rungs if there is a slot for it, else the dearer one directly."""
+        key, give_up_s = work.call.key, self._settings.first_content_timeout_s
         organisation = self._directory.organisation(key.organisation_id)
         slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots
         if not self._slots.take(organisation.organisation_id, slots):
-            return plan_direct(choice.rungs[1], give_up_s, "flex_slots_full", window.seconds)
+            return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds)
         work.racing = True
-        return plan_race(choice.rungs, window.seconds, self._reserves, give_up_s)
+        return plan_race(rungs, window.seconds, self._reserves, give_up_s)
+
+    def _detour(self, work: Work, choice: Choice, window: Window | None) -> Plan | None:
+        """The plan around rungs whose breakers are open; None where all that would be asked are well.
+
+        Raises ApplianceFault("breaker_open") if none is left.
+        """
+        admitted, give_up_s, now_s = work.admitted, self._settings.first_content_timeout_s, trio.current_time()
+        raced = choice.direct is None and admitted is not None and admitted.asked.raceable
+        rungs = choice.rungs if raced or choice.direct is not None else choice.rungs[1:2]
+        usable = self._breakers.usable(choice.provider, rungs, now_s)
+        if len(usable) == len(rungs):
+            return None
+        work.skipped = tuple([rung for rung in rungs if rung not in usable])
+        if not usable:
+            raise self._breakers.fault(choice.provider, rungs, now_s)
+        window_s = None if window is None else window.seconds
+        if usable[0] is not rungs[0]:
+            return plan_direct(usable[0], give_up_s, "flex_breaker_open", window_s)
+        if len(usable) == 1 or window is None:
+            return plan_direct(usable[0], give_up_s, "flex_won", window_s)
+        return self._race(work, usable, window)
 
     def _choose(self, routes: _Routes, work: Work, admitted: Admitted, *, tiered: bool) -> Choice:
         route = routes.routing.find(admitted.asked.model)

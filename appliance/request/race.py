@@ -42,13 +42,18 @@ WarmUp = Callable[[int], Awaitable[None]]
 """Has a connection ready for a rung."""
 
 
-async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp) -> None:
+Begun = Callable[[Attempt], None]
+"""Is told of each attempt that started, or failed before it did."""
+
+
+async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp, begun: Begun) -> None:
     """Run the plan until an answer has started: then `work.winner` and `work.reason` are set. Raises Fault."""
     if len(plan.rungs) > 1:
-        await _Driver(work, plan, launch, secret, warm).run()
+        await _Driver(work, plan, launch, secret, warm, begun).run()
         return
     attempt = launch(0)
     await attempt.begin(secret)
+    begun(attempt)
     if attempt.fault is not None:
         raise attempt.fault
     work.winner = attempt
@@ -58,12 +63,13 @@ async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm:
 class _Driver:
     """Executes one race's commands and reports its events."""
 
-    def __init__(self, work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp) -> None:
+    def __init__(self, work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp, begun: Begun) -> None:
         self._work = work
         self._plan = plan
         self._launch = launch
         self._secret = secret
         self._warm = warm
+        self._begun = begun
         self._machine = Race(plan, work.call.arrived_s)
         self._events: list[Event] = []
         self._wakeup = Wakeup()
@@ -113,11 +119,12 @@ class _Driver:
         if attempt.fault is None:
             if attempt.started_s is None:
                 return  # cancelled
+            self._begun(attempt)
             self._events.append(Started(rung))
-        elif attempt.fault.kind.code == "provider_refused":
-            self._events.append(Refused(rung, attempt.fault))
         else:
-            self._events.append(Failed(rung, attempt.fault))
+            self._begun(attempt)
+            refused = attempt.fault.kind.code == "provider_refused"
+            self._events.append((Refused if refused else Failed)(rung, attempt.fault))
         self._wakeup.wake()
 
     def _execute(self, commands: list[Command], nursery: trio.Nursery) -> None:

@@ -1,6 +1,6 @@
 """A request in work: what the steps have found out so far. The rule: steps write here, `settle` reads it, once."""
 
-from appliance.domain.catalog import Provider
+from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import Fault
 from appliance.domain.money import Cost, Rates, cost_of
 from appliance.domain.record import AttemptOutcome, CancelCause
@@ -32,6 +32,7 @@ class Work:
         "reason",
         "response_id",
         "settled",
+        "skipped",
         "status",
         "tier_served",
         "tokens",
@@ -47,6 +48,7 @@ class Work:
         self.plan: Plan | None = None
         self.racing = False
         self.settled = False
+        self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []
         self.causes: dict[int, CancelCause] = {}
         self.winner: Attempt | None = None

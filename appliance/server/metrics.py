@@ -6,7 +6,7 @@ lock each, is asked only when somebody scrapes.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -30,6 +30,8 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("startline_live_requests", "Requests being answered now."),
     ("startline_client_connections", "Client connections open now."),
     ("startline_idle_provider_connections", "Connections to providers kept for reuse."),
+    ("startline_breakers", "Models and tiers whose breaker is not closed, by provider, tier and state."),
+    ("startline_breaker_skips_total", "Attempts not made because a breaker was open, by provider and tier."),
     ("startline_store_queued_bytes", "Records not yet in the database."),
     ("startline_store_lost_total", "Records that could not be kept."),
 )
@@ -99,12 +101,17 @@ class Metrics(Collector):
         self._start = Times("startline_start_seconds", START_BUCKETS_S, "tier")
         self._overhead = Times("startline_overhead_seconds", OVERHEAD_BUCKETS_S)
         self._gauges: dict[str, Callable[[], float]] = {}
+        self._tables: dict[str, tuple[Labels, Callable[[], Mapping[Labels, float]]]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Report a number by asking for its value at each scrape."""
         self._gauges[name] = read
+
+    def watch_table(self, name: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Report numbers by labels by asking for them at each scrape."""
+        self._tables[name] = (labels, read)
 
     def refused(self, code: str) -> None:
         """Take note of a request that was turned away at the door, by a code of our own table."""
@@ -152,6 +159,17 @@ class Metrics(Collector):
                 yield CounterMetricFamily(name.removesuffix("_total"), texts[name], value=read())
             else:
                 yield GaugeMetricFamily(name, texts[name], value=read())
+
+        for name, (labels, table_of) in self._tables.items():
+            text = texts[name]
+            family: Metric
+            if name.endswith("_total"):
+                family = CounterMetricFamily(name.removesuffix("_total"), text, labels=labels)
+            else:
+                family = GaugeMetricFamily(name, text, labels=labels)
+            for row, value in table_of().items():
+                family.add_metric(row, value)
+            yield family
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

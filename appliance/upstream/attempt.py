@@ -279,6 +279,11 @@ class Attempt:
         self.end_s = trio.current_time()
         self._exchange.finish()
 
+    def refuse(self, fault: Fault) -> None:
+        """Let it fail before it began: nothing is sent. `begin` then returns at once."""
+        if self.end == "running":
+            self._fail(fault)
+
     def close(self) -> None:
         """Leave nothing open: a running attempt is cancelled and its socket closed, an ended one's given back if clean.
 

@@ -19,7 +19,14 @@ SHORT = (
 
 def test_the_scenes_show_every_way_in_which_two_tiers_can_race() -> None:
     shown = {scene.reason for scene in demo.scenes()}
-    elsewhere = {"flex_not_started", "flex_slots_full", "flex_skipped", "not_raced", "chain_advanced"}
+    elsewhere = {
+        "flex_not_started",
+        "flex_slots_full",
+        "flex_breaker_open",
+        "flex_skipped",
+        "not_raced",
+        "chain_advanced",
+    }
     assert shown == set(REASONS) - elsewhere
     assert {scene.endpoint for scene in demo.scenes()} == {"chat", "responses"}
 

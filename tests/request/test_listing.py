@@ -7,6 +7,8 @@ import pytest
 
 from appliance.domain.errors import CallerFault
 from appliance.policy.access import Access
+from appliance.policy.health import Rules
+from appliance.request.breakers import Breakers
 from appliance.request.listing import Listing
 from appliance.request.plan import Planner
 from appliance.request.slots import Slots
@@ -22,7 +24,7 @@ def listed(model: str = "", **key: Any) -> Any:
         .with_provider("openai", models=("gpt-5.4", "gpt-5.5"))
         .with_provider("local", tiers=(), models=("llama", "gpt-5.4"))
     )
-    listing = Listing(Planner(directory, prices(), Slots(), Settings()), prices())
+    listing = Listing(Planner(directory, prices(), Slots(), Breakers(Rules()), Settings()), prices())
     asking = directory.keys()[0]
     return msgspec.json.decode(listing.body(asking, Access(asking), model))
 

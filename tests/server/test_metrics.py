@@ -83,7 +83,11 @@ def test_each_metric_is_described() -> None:
     for name, _ in METRICS:
         if name.startswith(("startline_live", "startline_client", "startline_idle", "startline_store")):
             metrics.watch(name, lambda: 0.0)
+    for name in ("startline_breakers", "startline_breaker_skips_total"):
+        metrics.watch_table(name, ("provider",), lambda: {("sim",): 2})
     metrics.settled(settled())
     text = metrics.exposition().decode()
+    assert 'startline_breakers{provider="sim"} 2.0\n' in text
+    assert 'startline_breaker_skips_total{provider="sim"} 2.0\n' in text
     for name, about in METRICS:
         assert f"# HELP {name} {about}\n" in text

@@ -66,10 +66,15 @@ class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
-    """A provider without its credential; of extra headers the names."""
+    """A provider without its credential; of extra headers the names; of its breakers those that are not closed."""
     shown = view(provider)
     shown["headers"] = [name for name, _ in provider.headers]
     shown["has_key"] = desk.store.directory.has_secret(provider)
+    shown["breakers"] = [
+        {"model": one.model or None, "tier": one.tier or None, "state": one.state, "wait_s": one.wait_s}
+        for one in desk.gateway.breakers.shown(trio.current_time())
+        if one.provider_id == provider.provider_id
+    ]
     return shown
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.rig import Rig
-from tests.server.admin.office import Office
+from tests.rig import Rig, chat
+from tests.server.admin.office import Office, opened
 
 SECRET = "sk-sim-CANARY-of-a-provider"
 
@@ -99,3 +99,19 @@ async def test_only_the_operator_says_where_a_provider_is(office: Office) -> Non
         assert await office.refused("POST", "providers", by="manager", json=given) == "operator_only"
     listed = await office.ask("GET", "providers", by="manager")
     assert [one["name"] for one in listed["providers"]] == ["sim"]
+
+
+async def test_breakers_are_shown_and_counted() -> None:
+    async with opened(breaker_failures=2) as office:
+        async with office.rig.http() as client:
+            for _ in range(2):
+                await client.post("/v1/chat/completions", json=chat(sim="refuse=server_error"))
+            refused = await client.post("/v1/chat/completions", json=chat())
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "breaker_open")
+        assert 1 <= int(refused.headers["retry-after"]) <= 5
+        (shown,) = (await office.ask("GET", "providers/sim"))["breakers"]
+        assert shown == shown | {"model": None, "tier": "default", "state": "open"} and 0 < shown["wait_s"] <= 5
+        text = (await office.manager.get("/metrics")).text
+        assert 'startline_breakers{provider="sim",state="open",tier="default"} 1.0' in text
+        assert 'startline_breaker_skips_total{provider="sim",tier="default"} 1.0' in text
+        assert (await office.manager.get("/readyz")).status_code == 200

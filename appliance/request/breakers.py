@@ -1,0 +1,160 @@
+"""The breakers of all rungs that failed lately. The rule: a rung that is well has none, and costs a request nothing.
+
+`policy/health.py` decides; here attempts become its words. A rung's breaker is made by its first failure and forgotten
+when it is well again, so `suspects` is empty as long as all is well, and the request path looks no further.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from appliance.domain.catalog import Provider, Rung
+from appliance.domain.errors import ApplianceFault
+from appliance.policy.health import WORDS, Breaker, BreakerState, Rules, Word
+from appliance.request.work import Work
+from appliance.upstream.attempt import Attempt
+
+log = structlog.get_logger()
+
+MOST_SUSPECTS = 4096
+GIVEN_UP = frozenset({"too_slow", "idle"})
+"""Causes of a cancelled attempt that are the provider's silence."""
+
+
+class RungKey(NamedTuple):
+    """Whose breaker it is. `model` is empty for all models together that the provider does not list by name."""
+
+    provider_id: str
+    provider: str
+    model: str
+    tier: str
+
+
+class RungHealth(msgspec.Struct, frozen=True):
+    """One breaker as it is shown; `wait_s`: time until it lets a probe through."""
+
+    provider_id: str
+    provider: str
+    model: str
+    tier: str
+    state: BreakerState
+    wait_s: float
+
+
+class Breakers:
+    """One for the process. Times are monotonic."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self.suspects: dict[RungKey, Breaker] = {}
+        self._probes: dict[Attempt, Breaker] = {}
+        self.skipped: dict[tuple[str, ...], int] = {}
+        """Attempts that were not made, by (provider, tier)."""
+
+    # -- before an attempt ---------------------------------------------------------------------------------------------
+
+    def usable(self, provider: Provider, rungs: Iterable[Rung], now: float) -> tuple[Rung, ...]:
+        """The rungs that may be asked now. The others are counted as skipped."""
+        return tuple([rung for rung in rungs if not self._skips(provider, rung, now)])
+
+    def _skips(self, provider: Provider, rung: Rung, now: float) -> bool:
+        breaker = self.suspects.get(_key(provider, rung))
+        if breaker is None or breaker.look(now) != "skip":
+            return False
+        label = (provider.name, rung.tier or "none")
+        self.skipped[label] = self.skipped.get(label, 0) + 1
+        return True
+
+    def admit(self, attempt: Attempt, now: float) -> None:
+        """Let an attempt go, perhaps as the probe; one whose rung has opened since the plan was made has failed."""
+        provider = attempt.target.provider
+        breaker = self.suspects.get(_key(provider, attempt.rung))
+        if breaker is None:
+            return
+        verdict = breaker.ask(now)
+        if verdict == "probe":
+            self._probes[attempt] = breaker
+        elif verdict == "skip":
+            attempt.refuse(self.fault(provider, (attempt.rung,), now))
+
+    def fault(self, provider: Provider, rungs: Iterable[Rung], now: float) -> ApplianceFault:
+        """What is told when no rung may be asked."""
+        waits_s = [breaker.wait_s(now) for rung in rungs if (breaker := self.suspects.get(_key(provider, rung)))]
+        return ApplianceFault(
+            "breaker_open",
+            f"The provider {provider.name} failed several times in a row; it is asked again after a pause.",
+            provider=provider.name,
+            retry_after_s=max(min(waits_s, default=0.0), 1.0),
+        )
+
+    # -- what became of it ---------------------------------------------------------------------------------------------
+
+    def begun(self, attempt: Attempt, now: float) -> None:
+        """An attempt has started, or failed before it did. For each attempt that was not cancelled before."""
+        fault = attempt.fault
+        if fault is not None:
+            self._tell(attempt, WORDS.get(fault.kind.code, "nothing"), now, fault.code)
+        elif self.suspects and attempt.started_s is not None and attempt.stream:
+            self._tell(attempt, "began", now)
+
+    def settled(self, work: Work, now: float, patience_s: float) -> None:
+        """A request has ended: what its attempts came to. A silence counts if it lasted half of `patience_s`."""
+        for attempt in work.attempts:
+            if attempt.end == "complete" and attempt.fault is None:
+                if self.suspects:
+                    self._tell(attempt, "well", now)
+            elif attempt.fault is not None:
+                if attempt.started_s is not None:  # else it was told when it failed
+                    self._tell(attempt, WORDS.get(attempt.fault.kind.code, "nothing"), now, attempt.fault.code)
+            elif (work.causes.get(attempt.ordinal) or work.call.cause) in GIVEN_UP:
+                silent = attempt.started_s is not None or now - attempt.start_s >= patience_s / 2
+                self._tell(attempt, "failed" if silent else "nothing", now, "provider_too_slow")
+            elif self._probes:
+                self._tell(attempt, "nothing", now)
+
+    def _tell(self, attempt: Attempt, word: Word, now: float, code: str = "") -> None:
+        breaker = self._probes.pop(attempt, None)
+        probe = breaker is not None
+        provider = attempt.target.provider
+        if breaker is None:
+            key = _key(provider, attempt.rung)
+            breaker = self.suspects.get(key)
+            if breaker is None:
+                if word not in ("failed", "refused") or not self._rules.failures:
+                    return
+                if len(self.suspects) >= MOST_SUSPECTS:
+                    self.suspects.pop(next(iter(self.suspects)))
+                breaker = self.suspects[key] = Breaker(self._rules)
+        if breaker.tell(word, now, probe=probe):
+            log.warning(
+                "breaker_opened", provider=provider.name, tier=attempt.rung.tier, code=code, pause_s=breaker.wait_s(now)
+            )
+        elif probe and word in ("began", "well"):
+            log.info("breaker_closed", provider=provider.name, tier=attempt.rung.tier)
+
+    # -- housekeeping --------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Forget those that are well again. Call it now and then."""
+        for key in [key for key, breaker in self.suspects.items() if breaker.forgettable(now)]:
+            del self.suspects[key]
+
+    def shown(self, now: float) -> list[RungHealth]:
+        """Those that are not closed."""
+        return [
+            RungHealth(*key, breaker.state(now), round(breaker.wait_s(now), 3))
+            for key, breaker in self.suspects.items()
+            if breaker.open_until_s is not None
+        ]
+
+    def counts(self, now: float) -> Counter[tuple[str, ...]]:
+        """How many are not closed, by (provider, tier, state)."""
+        return Counter((one.provider, one.tier or "none", one.state) for one in self.shown(now))
+
+
+def _key(provider: Provider, rung: Rung) -> RungKey:
+    listed = provider.models is not None and rung.model in provider.models  # else its text is a stranger's
+    return RungKey(provider.provider_id, provider.name, rung.model if listed else "", rung.tier or "")
