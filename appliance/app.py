@@ -112,11 +112,12 @@ class Appliance:
 
 @asynccontextmanager
 async def open_appliance(
-    settings: Settings, folder: Path, write_lines: Write | None = None
+    settings: Settings, folder: Path, write_lines: Write | None = None, *, vfs: str | None = None
 ) -> AsyncIterator[Appliance]:
     """Open the data folder and run everything but listeners. Raises what `open_store` raises.
 
     `write_lines` takes the lines of requests as JSON, several at a time (services/log.py gives it).
+    `vfs` names the way to the disk that SQLite takes; None: its own.
     """
     supplied = read_master_key(settings.master_key.encode()) if settings.master_key else None
     archive = partial(
@@ -132,6 +133,7 @@ async def open_appliance(
         durability=settings.durability,
         on_store_failure=settings.on_store_failure,
         linger_s=settings.writer_linger_s,
+        vfs=vfs,
     ) as store:
         appliance = Appliance(settings, store, write_lines)
         forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))

@@ -32,6 +32,10 @@ class File(Protocol):
 class Files(Protocol):
     """A folder of files."""
 
+    def make(self) -> None:
+        """Make the folder if it is missing (mode 0700), its own name on the disk."""
+        ...
+
     def open(self, name: str) -> File:
         """Open for appending, made if missing (mode 0600)."""
         ...
@@ -45,7 +49,7 @@ class Files(Protocol):
         ...
 
     def list(self) -> list[str]:
-        """The names in the folder, sorted."""
+        """The names in the folder, sorted; none if it is missing."""
         ...
 
     def rename(self, name: str, new_name: str) -> None:
@@ -89,11 +93,15 @@ class OsFile:
 
 
 class OsFiles:
-    """`Files` on a real folder, made (mode 0700) if it is missing."""
+    """`Files` on a real folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def make(self) -> None:
+        """See Files."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_directory(self._folder.parent)  # also when it was there: whoever made it may not have come so far
 
     def open(self, name: str) -> OsFile:
         """See Files."""
@@ -111,7 +119,10 @@ class OsFiles:
 
     def list(self) -> list[str]:
         """See Files."""
-        return sorted(entry.name for entry in self._folder.iterdir())
+        try:
+            return sorted(entry.name for entry in self._folder.iterdir())
+        except FileNotFoundError:
+            return []
 
     def rename(self, name: str, new_name: str) -> None:
         """See Files."""
@@ -124,8 +135,12 @@ class OsFiles:
 
     def sync_directory(self) -> None:
         """See Files."""
-        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_directory(self._folder)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

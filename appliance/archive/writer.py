@@ -39,8 +39,8 @@ class ArchiveWriter:
     """The append end of one folder of segments.
 
     `committed` is where the database stands: segments below it may be compressed, and `replay` starts there.
-    Opening removes half-made compressed files and cuts the torn tail of the last segment. Every method raises OSError
-    when the disk refuses; the caller then tries the same records again.
+    Opening makes the folder if it is missing, removes half-made compressed files and cuts the torn tail of the last
+    segment. Every method raises OSError when the disk refuses; the caller then tries the same records again.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class ArchiveWriter:
         self._given_up: set[int] = set()
         self._looked_below = -1
         self.unsynced = False
+        self._files.make()
         self._open()
 
     @property

@@ -20,17 +20,17 @@ DISK_FAULTS: tuple[type[Exception], ...] = (
 """What may pass when the disk recovers; any other exception in the writer is a defect and ends it."""
 
 
-def open_database(path: Path, *, read_only: bool = False) -> apsw.Connection:
+def open_database(path: Path, *, read_only: bool = False, vfs: str | None = None) -> apsw.Connection:
     """A connection with the recommended settings; the file is made (mode 0600) unless read-only. Raises apsw.Error.
 
     Commits are not synced one by one (synchronous NORMAL): the archive is what makes usage durable, and the writer
-    raises it to FULL for changes of keys and providers.
+    raises it to FULL for changes of keys and providers. `vfs` names SQLite's way to the disk; None: its own.
     """
     if read_only:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
     else:
         path.touch(mode=0o600)
-        connection = apsw.Connection(str(path))
+        connection = apsw.Connection(str(path), vfs=vfs)
     try:
         connection.set_busy_timeout(int(BUSY_TIMEOUT_S * 1000))
         for setting in (

@@ -44,6 +44,7 @@ class Store:
         *,
         first_start: bool,
         recovery: Recovery,
+        vfs: str | None,
     ) -> None:
         self.folder = folder
         self.vault = vault
@@ -52,7 +53,7 @@ class Store:
         self.ledger = ledger
         self.first_start = first_start
         self.recovery = recovery
-        self.usage = Usage(folder.database)
+        self.usage = Usage(folder.database, vfs)
         self.organisations = Organisations(self.change, directory, random)
         self.api_keys = ApiKeys(self.change, directory, random)
         self.providers = Providers(self.change, directory, vault, random)
@@ -84,10 +85,12 @@ async def open_store(
     linger_s: float = LINGER_S,
     sync_every_s: float = SYNC_EVERY_S,
     held_bytes: int = HELD_BYTES,
+    vfs: str | None = None,
 ) -> AsyncIterator[Store]:
     """Open the data folder at `path`, made if it is missing; on leaving, all records are written and all is closed.
 
-    `random` gives that many unpredictable bytes (secrets.token_bytes). Raises FolderLocked, MissingMasterKey,
+    `random` gives that many unpredictable bytes (secrets.token_bytes); `vfs` names the way to the disk that SQLite
+    takes (None: its own). Raises FolderLocked, MissingMasterKey,
     BadMasterKey, WrongMasterKey, NewerSchema, NotOurs, OSError, apsw.Error. A writer that dies cancels the block
     and raises an exception group; exceptions of the block itself pass as they are.
     """
@@ -98,7 +101,7 @@ async def open_store(
         opened: Archive | None = None
         try:
             vault = Vault(master_key(folder, supplied_master_key, random))
-            connection = open_database(folder.database)
+            connection = open_database(folder.database, vfs=vfs)
             migrate(connection, folder.backups, now_unix_us)
             _check_master_key(connection, vault, now_unix_us, random)
             committed = connection.execute("SELECT segment, offset FROM archive_position").get
@@ -119,6 +122,7 @@ async def open_store(
                 random,
                 first_start=not directory.organisations(),
                 recovery=recovery,
+                vfs=vfs,
             ), connection
         except BaseException:
             if opened is not None:

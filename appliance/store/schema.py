@@ -116,7 +116,7 @@ def migrate(
 def _back_up(connection: apsw.Connection, path: Path) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
-    copy = apsw.Connection(str(path))
+    copy = apsw.Connection(str(path), vfs=connection.open_vfs)
     try:
         with copy.backup("main", connection, "main") as backup:
             backup.step()

@@ -100,8 +100,9 @@ _TOTALS = """
 class Usage:
     """Reads the usage of one database; a few connections, made when first needed, each used by one thread at a time."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, vfs: str | None = None) -> None:
         self._database = database
+        self._vfs = vfs
         self._limiter = trio.CapacityLimiter(_READERS)
         self._idle: list[apsw.Connection] = []
 
@@ -157,7 +158,7 @@ class Usage:
         return await trio.to_thread.run_sync(self._read_here, sql, values, limiter=self._limiter)
 
     def _read_here(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        connection = self._idle.pop() if self._idle else open_database(self._database, read_only=True)
+        connection = self._idle.pop() if self._idle else open_database(self._database, read_only=True, vfs=self._vfs)
         try:
             return list(connection.execute(sql, values))
         finally:

@@ -31,6 +31,9 @@ class MemoryDisk:
         if number == self.fail_at or what in self.failing:
             raise OSError(errno.ENOSPC if what == "append" else errno.EIO, what)
 
+    def make(self) -> None:
+        self.step("make")
+
     def open(self, name: str) -> "MemoryFile":
         self.step("open")
         return MemoryFile(self, self.contents.setdefault(name, bytearray()))

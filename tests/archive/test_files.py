@@ -9,6 +9,8 @@ from appliance.archive.files import OsFiles
 
 def test_a_file_lives_its_life(tmp_path: Path) -> None:
     files = OsFiles(tmp_path / "archive")
+    assert files.list() == []
+    files.make()
     file = files.open("one")
     file.append(b"hello")
     file.append(b"world")
@@ -35,6 +37,8 @@ def test_a_file_lives_its_life(tmp_path: Path) -> None:
 
 
 def test_nobody_else_can_read_it(tmp_path: Path) -> None:
-    OsFiles(tmp_path / "archive").open("one").close()
+    files = OsFiles(tmp_path / "archive")
+    files.make()
+    files.open("one").close()
     assert (tmp_path / "archive").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "archive" / "one").stat().st_mode & 0o777 == 0o600
