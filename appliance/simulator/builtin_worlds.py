@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 from appliance.simulator.world import Behaviour, Lognormal, Model, World
 
 _EMBEDDING: Final = {"default": Behaviour(start=0.05)}
@@ -23,12 +25,42 @@ def _tiers(
     }
 
 
+def _of(family: str, models: dict[str, Model]) -> dict[str, Model]:
+    return {name: msgspec.structs.replace(model, family=family) for name, model in models.items()}
+
+
+def _claude() -> dict[str, Model]:
+    """Models as Anthropic has them: no flex; `priority` is what an organisation with a commitment gets for `auto`."""
+    standard = Behaviour(start=0.6, cached_share=0.25, cache_write_share=0.1)
+    return _of(
+        "anthropic",
+        {
+            "claude-opus-4-8": Model(
+                about="Anthropic's, with a Priority Tier commitment: `auto` is served as priority",
+                tiers={"default": standard, "priority": Behaviour(start=0.3)},
+            ),
+            "claude-sonnet-5-5": Model(about="Anthropic's, standard only", tiers={"default": standard}),
+            "claude-haiku-5-5": Model(
+                about="Anthropic's, overloaded: 529",
+                tiers={"default": Behaviour(refusal_rate=1.0, refusal="overloaded")},
+            ),
+        },
+    )
+
+
 def demo() -> World:
     """One model per way in which a race can end; times are fixed so that each race ends as told."""
     return World(
         name="demo",
         about="one model per way in which a race can end",
-        models={
+        models=_gpt() | _claude(),
+    )
+
+
+def _gpt() -> dict[str, Model]:
+    return _of(
+        "openai",
+        {
             "gpt-5.4-nano": Model(about="flex is quick: 0.8 s", tiers=_tiers(Behaviour(start=0.8))),
             "gpt-5.4-mini": Model(about="flex is slow: 90 s", tiers=_tiers(Behaviour(start=90.0))),
             "gpt-5.4": Model(about="flex refuses: 429 Resource Unavailable", tiers=_tiers(Behaviour(refusal_rate=1.0))),
@@ -96,6 +128,10 @@ def _realistic_model(about: str, median_s: float, tokens_per_s: float, reasoning
     )
 
 
+def _without(tier: str, model: Model) -> Model:
+    return msgspec.structs.replace(model, tiers={name: each for name, each in model.tiers.items() if name != tier})
+
+
 def realistic() -> World:
     """Lognormal times to start, occasional refusals and failures, usage with cache and reasoning."""
     return World(
@@ -107,7 +143,8 @@ def realistic() -> World:
             "gpt-5.4": _realistic_model("large", 1.6, 70.0, 128),
             "gpt-5.6-sol": _realistic_model("large, thinks longer", 2.4, 60.0, 256),
             "text-embedding-3-small": Model(about="embeddings", tiers=_EMBEDDING, dimensions=1536),
-        },
+        }
+        | _of("anthropic", {"claude-sonnet-5-5": _without("flex", _realistic_model("large", 1.4, 75.0, 128))}),
     )
 
 

@@ -13,6 +13,10 @@ from appliance.simulator.world import Behaviour
 
 Json = dict[str, Any]
 
+ID_PREFIX: Final = "chatcmpl-"
+EARLY: Final = False
+THINKS: Final = False  # but where the world names a field for it
+
 _FINGERPRINT: Final = "fp_simulator"
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -135,7 +139,7 @@ def script(asked: Asked, completion: Completion, behaviour: Behaviour, tier: str
     return Script(tuple(steps), usage)
 
 
-def failure(fault: Fault, message: str) -> list[bytes]:
+def failure(fault: Fault, message: str, *, asked: Asked, completion: Completion, sequence: int) -> list[bytes]:
     """What a stream says that fails after its 200: one data chunk with an `error` object, and nothing after it."""
     return [sse({"error": fault.error(message)})]
 

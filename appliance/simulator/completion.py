@@ -17,6 +17,9 @@ from appliance.simulator.override import METADATA_KEY, Override
 from appliance.simulator.schema import Fitter
 from appliance.simulator.world import MAX_OUTPUT_TOKENS, Behaviour, draw
 
+_TIER_FIELDS: Final = ("service_tier", "serviceTier")
+_MEDIA_TOKENS: Final = 258  # of one image or document (Gemini's figure for a small image)
+_THOUGHTS: Final = 12  # tokens of reasoning where the request asks for it and the world has no number
 _EPOCH: Final = 1_790_000_000  # answers are dated from here, by their digest: the same request, the same date
 _TOKEN: Final = re.compile(r"\s*\S{1,16}|\s+")
 _WORDS: Final = tuple(  # words are easier to read as a sentence
@@ -39,6 +42,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     model: str
     prompt: tuple[str, ...]  # every text of the input, in order
+    media: int = 0  # images and documents of the input, where they are not counted as text
     last_user_text: str
     after_tool: bool  # the last item is a tool's result: the answer should be words
     max_tokens: int | None
@@ -50,8 +54,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json_mode: bool = False
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None  # None: no logprobs wanted
+    reasoning: bool | None = None  # asked for or ruled out by the request; None: as the world says
     wants_summary: bool = False  # of the reasoning
     stream: bool = False
+    stream_type: str = "text/event-stream; charset=utf-8"
     include_usage: bool = False
     include_obfuscation: bool = True
 
@@ -77,6 +83,7 @@ class Choice(msgspec.Struct, frozen=True):
     declined: bool
     tool_calls: tuple[ToolCall, ...]
     cut_short: bool  # by the token limit
+    stopped_by: str = ""  # the stop sequence that ended the text
 
     @property
     def text(self) -> str:
@@ -105,7 +112,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest(seed: int, body: dict[str, Any], tier: str = "") -> bytes:
     """SHA-256 of the seed, the tier, and the request without what differs between its streamed and plain form."""
-    kept = {key: value for key, value in body.items() if key not in ("stream", "stream_options", "service_tier")}
+    kept = {key: value for key, value in body.items() if key not in ("stream", "stream_options", *_TIER_FIELDS)}
     if isinstance(kept.get("metadata"), dict):
         kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key != METADATA_KEY}
         if not kept["metadata"]:
@@ -134,6 +141,11 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
+def input_tokens(asked: Asked) -> int:
+    """How many tokens the input is: a quarter of its characters, and so many for each image or document."""
+    return max(1, sum(math.ceil(len(text) / 4) for text in asked.prompt) + asked.media * _MEDIA_TOKENS)
+
+
 def complete(
     asked: Asked, behaviour: Behaviour, override: Override, *, seed: int, tier: str, ordinal: int
 ) -> Completion:
@@ -145,18 +157,21 @@ def complete(
     identity = override.id or ids[:24]
     length = max(1, min(MAX_OUTPUT_TOKENS // asked.choices, round(draw(behaviour.output_tokens, rng, ordinal))))
     choices = tuple(_choice(asked, behaviour, rng, length, f"{ids[:16]}{index}") for index in range(asked.choices))
-    reasoning = _words(rng, min(behaviour.reasoning_tokens, MAX_OUTPUT_TOKENS)) if behaviour.reasoning_tokens else ()
-    input_tokens = max(1, sum(math.ceil(len(text) / 4) for text in asked.prompt))
-    cached = int(input_tokens * behaviour.cached_share)
+    thoughts = behaviour.reasoning_tokens if asked.reasoning is not False else 0
+    if asked.reasoning and not thoughts:
+        thoughts = _THOUGHTS
+    reasoning = _words(rng, min(thoughts, MAX_OUTPUT_TOKENS)) if thoughts else ()
+    given = input_tokens(asked)
+    cached = int(given * behaviour.cached_share)
     return Completion(
         id=identity,
         created=_EPOCH + int(ids[:8], 16) % 5_000_000,
         choices=choices,
         reasoning=reasoning,
         reasoning_tokens=len(reasoning),
-        input_tokens=input_tokens,
+        input_tokens=given,
         cached_tokens=cached,
-        cache_write_tokens=min(input_tokens - cached, int(input_tokens * behaviour.cache_write_share)),
+        cache_write_tokens=min(given - cached, int(given * behaviour.cache_write_share)),
         output_tokens=sum(choice.tokens for choice in choices) + len(reasoning),
     )
 
@@ -170,7 +185,7 @@ def _choice(asked: Asked, behaviour: Behaviour, rng: Random, length: int, ids: s
             value = Fitter(tool.parameters, rng, asked.last_user_text if behaviour.echo else behaviour.text).value()
             fragments = _fragments(msgspec.json.encode(value if isinstance(value, dict) else {}).decode(), rng)
             calls.append(ToolCall(f"call_{ids}{number}", f"fc_{ids}{number}", tool.name, fragments))
-        return Choice((), False, tuple(calls), False)
+        return Choice(tokenize(behaviour.preface), False, tuple(calls), False)
     if behaviour.decline_rate and rng.random() < behaviour.decline_rate:
         return Choice(tokenize("I'm sorry, but I can't help with that."), True, (), False)
     free = asked.last_user_text if behaviour.echo else behaviour.text
@@ -187,12 +202,12 @@ def _choice(asked: Asked, behaviour: Behaviour, rng: Random, length: int, ids: s
 def _limited(pieces: tuple[str, ...], asked: Asked) -> Choice:
     """The pieces up to the first stop sequence and the token limit."""
     text = "".join(pieces)
-    ends = [at for at in (text.find(stop) for stop in asked.stop if stop) if at >= 0]
+    ends = sorted((text.find(stop), stop) for stop in asked.stop if stop and stop in text)
     if ends:
-        pieces = tokenize(text[: min(ends)])
+        pieces = tokenize(text[: ends[0][0]])
     if asked.max_tokens is not None and len(pieces) > asked.max_tokens:
         return Choice(pieces[: asked.max_tokens], False, (), True)
-    return Choice(pieces, False, (), False)
+    return Choice(pieces, False, (), False, ends[0][1] if ends else "")
 
 
 def _words(rng: Random, count: int) -> tuple[str, ...]:

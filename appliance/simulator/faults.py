@@ -1,18 +1,21 @@
-"""How the simulated provider says no: statuses, bodies and headers of errors, in OpenAI's shape.
+"""How the simulated provider says no: statuses and bodies of errors, in OpenAI's shape; others have theirs beside them.
 
-Rule: every refusal a gateway must tell apart has its own name here. Source of the shape: the SDK's `_exceptions.py`
-(`{"error": {"message", "type", "param", "code"}}`); the wording is ours but for the phrases clients look for.
+Rule: every refusal a gateway must tell apart has its own name here, and each provider a form of every name. Source of
+the shape: the SDK's `_exceptions.py` (`{"error": {"message", "type", "param", "code"}}`); the wording is ours but for
+the phrases clients look for.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+KEY_PREFIX: Final = "sk-sim-"  # of every provider's keys
+
 
 class Fault(msgspec.Struct, frozen=True):
-    """One way of refusing: HTTP status and the four fields of OpenAI's error object."""
+    """One way of refusing: HTTP status and the four fields of OpenAI's error object (Anthropic has `type` of them)."""
 
     status: int
     type: str
@@ -20,12 +23,16 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
     param: str | None = None
     html: bool = False  # a proxy's page instead of the provider's JSON
+    retry: bool = False  # says when to come back
+    details: tuple[dict[str, Any], ...] = ()  # Google's
+
+    def page(self, message: str = "") -> bytes:
+        """The refusal as a proxy's page."""
+        return f"<html><title>{self.status}</title><body>{message or self.message}</body></html>".encode()
 
     def body(self, message: str = "") -> bytes:
         """The body of the refusal, with another message if one is given."""
-        if self.html:
-            return f"<html><title>{self.status}</title><body>{message or self.message}</body></html>".encode()
-        return msgspec.json.encode({"error": self.error(message)})
+        return self.page(message) if self.html else msgspec.json.encode({"error": self.error(message)})
 
     def error(self, message: str = "") -> dict[str, str | None]:
         """The error object alone, as it also appears inside streams."""
@@ -59,8 +66,14 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota, check plan and billing."
         ),
         "rate_limit_exceeded": Fault(
-            429, "requests", "rate_limit_exceeded", "Rate limit reached for requests. Please try again later."
+            429,
+            "requests",
+            "rate_limit_exceeded",
+            "Rate limit reached for requests. Please try again later.",
+            retry=True,
         ),
+        "resource_exhausted": Fault(429, "resource_unavailable", None, "Resource Unavailable. Please try again later."),
+        "billing": Fault(429, "billing_not_active", "billing_not_active", "Your account is not active."),
         "server_error": Fault(500, "server_error", None, "The server had an error while processing the request."),
         "overloaded": Fault(
             503, "service_unavailable_error", "server_is_overloaded", "The server is overloaded. Slow down."

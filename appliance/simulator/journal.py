@@ -31,6 +31,9 @@ class Entry(msgspec.Struct, kw_only=True):
     body_bytes: int
     headers: list[str]  # names, lower case, in order
     forbidden: list[str]  # headers and body fields that a gateway must not pass on
+    family: str = ""  # the provider played: openai, anthropic, gemini
+    betas: list[str] = []  # Anthropic: the names in `anthropic-beta`
+    media: int = 0  # images and documents in the input, where the dialect counts them apart
     mark: str = ""  # the override's `mark`
     model: str = ""
     tier_asked: str | None = None  # as in the request; None: not in it

@@ -14,6 +14,10 @@ from appliance.simulator.world import Behaviour
 
 Json = dict[str, Any]
 
+ID_PREFIX: Final = "resp_"
+EARLY: Final = True
+THINKS: Final = True
+
 # Codes that `response.error.code` may have; others (as in the `error` event) become server_error.
 _RESPONSE_CODES: Final = ("server_error", "rate_limit_exceeded", "invalid_prompt")
 
@@ -112,7 +116,7 @@ def script(asked: Asked, completion: Completion, behaviour: Behaviour, tier: str
                 )
                 continue
             case "function_call":
-                call = completion.choices[0].tool_calls[index - bool(completion.reasoning)]
+                call = next(call for call in completion.choices[0].tool_calls if call.item_id == item["id"])
                 for fragment in call.fragments:
                     kind = "response.function_call_arguments.delta"
                     event(Phase.CONTENT, kind, 1, **where, delta=fragment)
@@ -217,7 +221,7 @@ def _items(asked: Asked, completion: Completion) -> list[dict[str, Any]]:
     if completion.reasoning:
         summary = [{"type": "summary_text", "text": "".join(completion.reasoning)}] if asked.wants_summary else []
         items.append({"id": f"rs_{completion.id}", "type": "reasoning", "summary": summary})
-    if choice.tool_calls:
+    if choice.tool_calls and not choice.pieces:
         return items + [_call_item(call) for call in choice.tool_calls]
     part: dict[str, Any] = {"type": "refusal", "refusal": choice.text}
     if not choice.declined:
@@ -231,7 +235,7 @@ def _items(asked: Asked, completion: Completion) -> list[dict[str, Any]]:
         "content": [part],
         "role": "assistant",
     }
-    return [*items, message]
+    return [*items, message, *(_call_item(call) for call in choice.tool_calls)]
 
 
 def _call_item(call: ToolCall) -> dict[str, Any]:

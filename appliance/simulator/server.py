@@ -7,7 +7,6 @@ wrong; whatever a client can make large is bounded. Unsent requests are not in t
 import ssl
 import time
 from typing import Any, Final
-from urllib.parse import unquote
 
 import h11
 import msgspec
@@ -15,14 +14,15 @@ import trio
 
 from appliance.simulator.answering import Answering
 from appliance.simulator.connection import Connection, Gone, Headers, Request, TooLarge
+from appliance.simulator.dialect import Family, Route
 from appliance.simulator.faults import FAULTS, Fault, Rejected
-from appliance.simulator.headers import forbidden, rate_limits, usual
+from appliance.simulator.headers import forbidden
 from appliance.simulator.journal import Entry, Journal
 from appliance.simulator.player import Broken
+from appliance.simulator.routes import find, query_of
 from appliance.simulator.world import World
 
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_KEY_PREFIX: Final = "sk-sim-"
 
 
 class Simulator:
@@ -126,6 +126,8 @@ class Simulator:
         if path == "/_journal":
             await self._tell_journal(connection, request)
             return
+        route = find(request)
+        betas = request.header("anthropic-beta")
         entry = Entry(
             sequence=self.journal.next_sequence(),
             connection=connection.number,
@@ -135,7 +137,9 @@ class Simulator:
             arrived_s=trio.current_time() - self.began,
             body_bytes=len(request.body),
             headers=[name for name, _ in request.headers],
-            forbidden=forbidden(request.headers, {}),
+            forbidden=forbidden(request.headers, {}, route.family.CREDENTIALS, request.target),
+            family=route.family.NAME,
+            betas=[beta.strip() for beta in betas.split(",")] if betas else [],
         )
         self.journal.add(entry)
         try:
@@ -143,7 +147,7 @@ class Simulator:
                 connection.scope = scope
                 if connection.gone:
                     scope.cancel()
-                await self._route(connection, request, entry, path)
+                await self._route(connection, request, entry, route)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             connection.gone = True  # seen by writing, before the reader saw it
         finally:
@@ -155,34 +159,34 @@ class Simulator:
                 entry.gone_s = trio.current_time() - self.began
             self.journal.changed()
 
-    async def _route(self, connection: Connection, request: Request, entry: Entry, path: str) -> None:
+    async def _route(self, connection: Connection, request: Request, entry: Entry, route: Route) -> None:
         try:
-            if not request.header("authorization").lower().startswith(f"bearer {_KEY_PREFIX}"):
-                raise Rejected(FAULTS["invalid_api_key"])
-            if path == "/v1/models" or path.startswith("/v1/models/"):
-                _require("GET", request)
-                await self._models(connection, entry, unquote(path.removeprefix("/v1/models")).removeprefix("/"))
+            route.family.check(request)
+            if route.models is not None:
+                await self._models(connection, request, entry, route.family, route.models)
                 return
-            await self._answering.answer(connection, request, entry, path)
+            await self._answering.answer(connection, request, entry, route)
         except Rejected as rejected:
-            await self._reject(connection, entry, rejected.fault)
+            await self._reject(connection, entry, route.family, rejected.fault)
 
-    async def _reject(self, connection: Connection, entry: Entry, fault: Fault) -> None:
+    async def _reject(self, connection: Connection, entry: Entry, family: Family, fault: Fault) -> None:
         entry.fault = fault.code or fault.type
-        headers = [("content-type", fault.content_type), *usual(f"req_sim{entry.sequence}", 0.001)]
-        await self._plain(connection, entry, fault.status, headers, fault.body(), completed=False)
+        request_id = f"req_sim{entry.sequence}"
+        headers = [("content-type", fault.content_type), *family.headers(request_id, 0.001, "default")]
+        await self._plain(
+            connection, entry, fault.status, headers, family.error(fault, "", request_id), completed=False
+        )
 
-    async def _models(self, connection: Connection, entry: Entry, name: str) -> None:
-        models = [_model(key) for key in self.world.models if key != "*"]
-        headers = [("content-type", "application/json"), *usual(f"req_sim{entry.sequence}", 0.001), *rate_limits()]
-        if name:
-            if self.world.find(name) is None:
-                raise Rejected(FAULTS["model_not_found"])
-            entry.model = name
-            body = msgspec.json.encode(_model(name))
-        else:
-            body = msgspec.json.encode({"object": "list", "data": models})
-        await self._plain(connection, entry, 200, headers, body, completed=True)
+    async def _models(self, connection: Connection, request: Request, entry: Entry, family: Family, name: str) -> None:
+        if request.method != "GET":
+            raise Rejected(family.FAULTS["method_not_allowed"])
+        if name and self.world.find(name, family.NAME) is None:
+            raise Rejected(family.FAULTS["model_not_found"])
+        entry.model = name
+        told = family.model(name) if name else family.models(self.world.names(family.NAME), query_of(request))
+        common = [*family.headers(f"req_sim{entry.sequence}", 0.001, "default"), *family.limits()]
+        body = msgspec.json.encode(told)
+        await self._plain(connection, entry, 200, [("content-type", "application/json"), *common], body, completed=True)
 
     async def _plain(
         self, connection: Connection, entry: Entry, status: int, headers: Headers, body: bytes, *, completed: bool
@@ -201,15 +205,6 @@ class Simulator:
         told: dict[str, Any] = {"time_scale": self.time_scale, "began_wall_s": self._began_wall}
         body = msgspec.json.encode(told | self.journal.to_builtins())
         await connection.respond(200, [("content-type", "application/json")], body)
-
-
-def _require(method: str, request: Request) -> None:
-    if request.method != method:
-        raise Rejected(FAULTS["method_not_allowed"])
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 1_790_000_000, "owned_by": "simulator"}
 
 
 def _names(group: BaseExceptionGroup[Exception]) -> str:

@@ -85,6 +85,10 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     echo: bool = False  # answer with the last user message
     decline_rate: Rate = 0.0  # the model's own refusal (a `refusal` in the message)
     tool_calls: Count = 0  # calls to make when tools are offered; more than 1 are parallel
+    preface: str = ""  # words before the calls of tools, in the same turn
+    finish: str = ""  # end for this reason, in the dialect's own word (`pause_turn`, `RECITATION`)
+    block: str = ""  # Gemini: refuse the prompt inside a 200 for this reason, e.g. "SAFETY"
+    redacted: bool = False  # Anthropic: a redacted thinking block after the thinking
     reasoning_tokens: Count = 0
     reasoning_field: str = ""  # chat: stream reasoning in this vendor field, e.g. "reasoning_content"
     cached_share: Rate = 0.0  # of the input tokens
@@ -100,6 +104,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One model: a behaviour per tier. A tier that is not in `tiers` is refused with 400, as OpenAI does."""
 
     about: str = ""  # one line for people
+    family: str = ""  # the provider that has it: openai, anthropic or gemini; empty: each of them
     tiers: dict[str, Behaviour] = {}
     dimensions: int = 0  # above 0: an embedding model with vectors of this length
 
@@ -111,12 +116,16 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     about: str = ""
     models: dict[str, Model] = {}
 
-    def find(self, model: str) -> tuple[str, Model] | None:
-        """The entry (its key and value) that answers for a model name, or None: unknown model."""
+    def find(self, model: str, family: str) -> tuple[str, Model] | None:
+        """The entry (its key and value) that answers for a model's name at a provider, or None: unknown model."""
         for key in (model, "*"):
-            if key in self.models:
+            if key in self.models and self.models[key].family in ("", family):
                 return key, self.models[key]
         return None
+
+    def names(self, family: str) -> list[str]:
+        """The models that a provider lists."""
+        return [key for key, model in self.models.items() if key != "*" and model.family in ("", family)]
 
 
 def load(path: Path) -> World:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from anthropic.types import Message, RawMessageStreamEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -11,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 # Sent by OpenAI (seen on its wire) though the types do not list them.
 _ALLOWED = {"store", "obfuscation"}
 _EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+_MESSAGE_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 
 def extras(value: object) -> set[str]:
@@ -94,3 +96,17 @@ def assembled(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
             kept["finish_reason"] = choice["finish_reason"] or kept["finish_reason"]
     answer["choices"] = [choices[index] for index in sorted(choices)]
     return answer
+
+
+def message(data: bytes) -> Message:
+    parsed = Message.model_validate_json(data, strict=True)
+    assert not extras(parsed)
+    return parsed
+
+
+def message_event(data: bytes) -> Any:
+    """One event of Anthropic's stream but `ping`, which the SDK keeps to itself."""
+    parsed = _MESSAGE_EVENT.validate_json(data, strict=True)
+    assert parsed.type == msgspec.json.decode(data)["type"]
+    assert not extras(parsed)
+    return parsed

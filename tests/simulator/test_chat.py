@@ -159,7 +159,10 @@ def test_odd_requests_are_answered_or_refused(fields: dict[str, Any]) -> None:
 
 
 def test_failure_inside_a_stream_is_one_error_object() -> None:
-    [(name, data)] = frames(b"".join(dialect.failure(FAULTS["overloaded"], "told")))
+    asked = dialect.read({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    completion = complete(asked, Behaviour(), Override(), seed=1, tier="default", ordinal=0)
+    told = dialect.failure(FAULTS["overloaded"], "told", asked=asked, completion=completion, sequence=1)
+    [(name, data)] = frames(b"".join(told))
     assert name == ""
     assert msgspec.json.decode(data)["error"]["code"] == "server_is_overloaded"
     assert msgspec.json.decode(data)["error"]["message"] == "told"

@@ -26,7 +26,7 @@ async def test_a_wrong_key_is_a_401_in_openai_s_shape(start: Start, key: str) ->
 async def test_models_are_listed_and_found_by_name(start: Start) -> None:
     running = await start(built_in("demo"))
     listed = (await running.client.get("models")).json()["data"]
-    assert [SdkModel.model_validate(one).id for one in listed] == list(built_in("demo").models)
+    assert [SdkModel.model_validate(one).id for one in listed] == built_in("demo").names("openai")
     assert (await running.client.get("models/gpt-5.4")).json()["id"] == "gpt-5.4"
     missing = await running.client.get("models/none")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")

@@ -71,12 +71,21 @@ def test_half_of_a_lognormal_is_below_its_median() -> None:
 def test_a_star_stands_for_every_other_model() -> None:
     named, other = Model(about="named"), Model(about="other")
     world = World(models={"a": named, "*": other})
-    assert world.find("a") == ("a", named)
-    assert world.find("b") == ("*", other)
-    assert World(models={"a": named}).find("b") is None
+    assert world.find("a", "openai") == ("a", named)
+    assert world.find("b", "openai") == ("*", other)
+    assert World(models={"a": named}).find("b", "openai") is None
 
 
 def test_a_behaviour_is_healthy_by_default() -> None:
     rates = [getattr(Behaviour(), name) for name in Behaviour.__struct_fields__ if name.endswith("_rate")]
     assert rates
     assert not any(rates)
+
+
+def test_a_model_of_one_provider_is_no_other_s() -> None:
+    ours, all_s = Model(family="anthropic"), Model()
+    world = World(models={"a": ours, "b": all_s, "*": Model(family="gemini")})
+    assert world.find("a", "anthropic") == ("a", ours)
+    assert world.find("a", "openai") is None
+    assert world.names("openai") == ["b"]
+    assert world.names("gemini") == ["b"]

@@ -37,7 +37,7 @@ async def test_a_provider_tells_its_models_and_keeps_the_connection(pool: Pool, 
     base_url = await nursery.start(simulator.serve)
     for _ in range(2):
         models = await fetch_models(pool, provider(base_url), "sk-sim-x")
-        assert models == tuple(built_in("demo").models)
+        assert models == tuple(built_in("demo").names("openai"))
     assert simulator.journal.connections == 1
     assert [entry.forbidden for entry in simulator.journal] == [[], []]
 

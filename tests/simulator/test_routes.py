@@ -1,0 +1,43 @@
+"""Routes: each provider under its own paths, and the paths that several have told apart."""
+
+import pytest
+
+from appliance.simulator.connection import Request
+from appliance.simulator.routes import find, query_of
+
+
+def route(target: str, **headers: str) -> tuple[str, bool, str | None]:
+    """Family, whether it is a call, and the models asked for."""
+    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    found = find(Request("POST", target, named, b""))
+    return found.family.NAME, found.dialect is not None or found.plain is not None, found.models
+
+
+@pytest.mark.parametrize(
+    ("target", "family"),
+    [
+        ("/v1/chat/completions", "openai"),
+        ("/v1/responses?x=1", "openai"),
+        ("/v1/embeddings", "openai"),
+        ("/v1/messages?beta=true", "anthropic"),
+        ("/v1/messages/count_tokens", "anthropic"),
+    ],
+)
+def test_calls(target: str, family: str) -> None:
+    assert route(target) == (family, True, None)
+
+
+def test_models_are_told_apart_by_the_version_header() -> None:
+    assert route("/v1/models") == ("openai", False, "")
+    assert route("/v1/models", anthropic_version="2023-06-01") == ("anthropic", False, "")
+    assert route("/v1/models/a%2Fb", anthropic_version="2023-06-01") == ("anthropic", False, "a/b")
+
+
+def test_unknown_urls_belong_to_someone() -> None:
+    assert route("/v1/nothing") == ("openai", False, None)
+    assert route("/v1/nothing", anthropic_version="x") == ("anthropic", False, None)
+
+
+def test_the_query() -> None:
+    request = Request("GET", "/v1/models?limit=2&after_id=a%2Fb", (), b"")
+    assert query_of(request) == {"limit": "2", "after_id": "a/b"}
