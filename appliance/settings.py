@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_requests_per_connection: Annotated[
         int, _help("Requests on one connection before it is closed, so that clients spread anew over balanced servers.")
     ] = 10_000
+    max_failed_keys: Annotated[
+        int,
+        _help("Wrong keys of one client address in an hour before they get 429; good keys pass. 0: no limit."),
+    ] = 60
     head_timeout_s: Annotated[float, _help("Time for a client to send a request's head.")] = 30.0
     body_timeout_s: Annotated[float, _help("Longest pause of a client within a request's body.")] = 30.0
     body_total_s: Annotated[float, _help("Time for a client to send the whole of a request's body.")] = 300.0
@@ -169,7 +173,15 @@ def load(
 
 
 MAY_BE_ZERO = frozenset(
-    {"shutdown_s", "keep_alive_comment_s", "dns_cache_s", "writer_linger_s", "race_slots", "breaker_failures"}
+    {
+        "shutdown_s",
+        "keep_alive_comment_s",
+        "dns_cache_s",
+        "writer_linger_s",
+        "race_slots",
+        "breaker_failures",
+        "max_failed_keys",
+    }
 )
 
 

@@ -50,6 +50,13 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("revoked_api_key", "authentication", 401, False, "Ask the operator for a new key."),
     FaultKind("expired_api_key", "authentication", 401, False, "Ask the operator for a new key."),
     FaultKind("wrong_key_kind", "authentication", 401, False, "Inference takes sk-sl- keys, management mk-sl- keys."),
+    FaultKind(
+        "too_many_failed_keys",
+        "limit",
+        429,
+        True,
+        "Check the key: many that are not good came from this address. A good one passes at once.",
+    ),
     FaultKind("address_not_allowed", "permission", 403, False, "Call from an address that the key allows."),
     FaultKind("model_not_allowed", "permission", 403, False, "Use a model that the key allows."),
     FaultKind("model_not_found", "not_found", 404, False, "GET /v1/models lists the models there are."),

@@ -13,6 +13,8 @@ from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey, KeyKind
 from appliance.domain.tier import TIER_WORDS, StartWithin, parse_start_within
 from appliance.policy.access import Access
+from appliance.policy.address import neighbourhood
+from appliance.policy.failures import Failures
 from appliance.request.call import Call
 from appliance.settings import Settings
 from appliance.store.keys import MalformedKey, TruncatedKey, check_token, parse_key, verify
@@ -44,10 +46,14 @@ def credential(get: HeaderGetter, query: bytes) -> str | None:
 
 
 class Doorkeeper:
-    """Checks credentials. Compiled restrictions of keys are kept beside the directory's immutable key objects."""
+    """Checks credentials. Compiled restrictions of keys are kept beside the directory's immutable key objects.
 
-    def __init__(self, directory: Directory) -> None:
+    `most_failures`: keys that are not good, of one client address within an hour, before it gets 429 for them.
+    """
+
+    def __init__(self, directory: Directory, most_failures: int = 0) -> None:
         self._directory = directory
+        self.failures = Failures(most_failures)
         self._access: dict[str, tuple[ApiKey, Access]] = {}
 
     def identify(
@@ -58,10 +64,23 @@ class Doorkeeper:
         now_unix_s: float,
         kind: KeyKind = "inference",
     ) -> ApiKey:
-        """The key that asks. Raises CallerFault: missing, invalid, truncated, revoked, expired, wrong kind, address."""
+        """The key that asks. Raises CallerFault: missing, invalid, truncated, revoked, expired, wrong kind, address.
+
+        Or too_many_failed_keys, for a key that is not good from an address that had too many of them (policy/failures).
+        """
         token = credential(get, query)
         if token is None:
             raise CallerFault("missing_api_key")
+        try:
+            return self._check(token, address, now_unix_s, kind)
+        except CallerFault as fault:
+            if fault.klass == "authentication" and address is not None:
+                wait_s = self.failures.failed(neighbourhood(address), now_unix_s)
+                if wait_s:
+                    raise CallerFault("too_many_failed_keys", retry_after_s=wait_s) from None
+            raise
+
+    def _check(self, token: str, address: str | None, now_unix_s: float, kind: KeyKind) -> ApiKey:
         key = None
         try:
             _, public_id = parse_key(token)

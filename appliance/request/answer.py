@@ -70,7 +70,7 @@ class Gateway:
         self.prices = prices
         self.pool = pool
         self.slots = Slots()
-        self.doorkeeper = Doorkeeper(directory)
+        self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
         self.planner = Planner(directory, prices, self.slots, self.breakers, settings)
         self.listing = Listing(self.planner, prices)

@@ -1,8 +1,9 @@
 """The fast lane's requests, over raw sockets: order, reuse, credentials, refusals, framing."""
 
+import pytest
 import trio
 
-from tests.rig import CHAT, Rig, chat, request, running
+from tests.rig import CHAT, Client, Rig, chat, request, running
 
 
 async def test_two_kinds_of_answer_share_a_connection(rig: Rig) -> None:
@@ -266,3 +267,50 @@ async def test_a_connection_has_so_many_requests_refusals_included() -> None:
             await client.send(request("GET", "/v1/models", key="sk-sl-nobody"))
             answer = await client.answer()
             assert (answer.status, answer.header("connection")) == (401, "close" if nth == 2 else None)
+
+
+async def _refused(client: Client, path: str, key: str, address: str = "") -> tuple[int, str, str | None]:
+    headers = [("x-forwarded-for", address)] if address else []
+    await client.send(request("GET", path, key=key, headers=headers))
+    answer = await client.answer()
+    return answer.status, "" if answer.status == 200 else answer.code, answer.header("retry-after")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/admin/v1/health"])
+async def test_an_address_with_many_wrong_keys_gets_429_for_them_and_good_keys_pass(path: str) -> None:
+    async with running(max_failed_keys=3) as rig:
+        good = rig.token if path.startswith("/v1") else rig.management_token
+        wrong = good[:-1] + ("A" if good[-1] != "A" else "B")
+        gone, revoked = await rig.new_key("inference" if path.startswith("/v1") else "management")
+        await rig.appliance.store.api_keys.revoke(gone.key_id, now_unix_s=1)
+        client = await rig.connect()
+        assert await _refused(client, path, wrong) == (401, "invalid_api_key", None)
+        assert await _refused(client, path, revoked) == (401, "revoked_api_key", None)
+        assert await _refused(client, path, "sk-other") == (401, "invalid_api_key", None)
+        for key in (wrong, revoked, "sk-other", rig.management_token if good == rig.token else rig.token):
+            assert await _refused(client, path, key) == (429, "too_many_failed_keys", "1200"), "and not why"
+        for connection in (client, await rig.connect()):
+            assert (await _refused(connection, path, good))[0] == 200, "nobody locks out a good key"
+        assert await _refused(client, path, wrong) == (429, "too_many_failed_keys", "1200")
+        assert await _refused(client, path, "") == (401, "missing_api_key", None), "no key is no try"
+        told = rig.appliance.metrics.exposition().decode()
+        assert 'startline_refused_total{code="too_many_failed_keys"} 5.0' in told
+
+
+async def test_failures_are_the_clients_and_not_its_balancers() -> None:
+    async with running(max_failed_keys=2, trusted_proxies=("127.0.0.0/8",)) as rig:
+        client = await rig.connect()
+        for _ in range(2):
+            assert (await _refused(client, "/v1/models", "sk-sl-x", "203.0.113.7"))[0] == 401
+        assert (await _refused(client, "/v1/models", "sk-sl-x", "203.0.113.7"))[0] == 429
+        assert (await _refused(client, "/v1/models", "sk-sl-x", "203.0.113.8"))[0] == 401
+        for last in (1, 2):
+            assert (await _refused(client, "/v1/models", "sk-sl-x", f"2001:db8::{last}"))[0] == 401
+        assert (await _refused(client, "/v1/models", "sk-sl-x", "2001:db8::3"))[0] == 429, "one /64 is one client"
+
+
+async def test_the_operator_is_never_limited() -> None:
+    async with running(max_failed_keys=1, operator=True) as rig:
+        for _ in range(3):
+            operator = await rig.connect_operator()
+            assert (await _refused(operator, "/v1/models", "sk-sl-x"))[0] == 401

@@ -104,6 +104,10 @@ def endpoint(desk: Desk, handler: Handler, status: int = 200) -> Callable[[Reque
     async def respond(request: Request) -> Response:
         try:
             caller = desk.identify(request)
+        except Fault as fault:
+            desk.metrics.refused(fault.kind.code)
+            return refusal(fault)
+        try:
             result = await handler(desk, caller, request)
         except Fault as fault:
             return refusal(fault)
