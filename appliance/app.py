@@ -75,12 +75,12 @@ class Appliance:
         self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))
         self.lane = AsgiLane(
             self.application,
-            settings.keep_alive_s,
-            settings.write_timeout_s,
-            settings.body_timeout_s,
-            settings.max_requests_per_connection,
-            self.front.hangups,
-            settings.body_total_s,
+            self.front.patience,
+            self.front.limits,
+            send_timeout_s=settings.write_timeout_s,
+            requests_per_connection=settings.max_requests_per_connection,
+            hangups=self.front.hangups,
+            on_refused=self.front.on_refused,
         )
         self.door = Door(self.front.proxies, settings.max_connections, settings.max_connections_per_address)
         self.listeners = Listeners(self.front, self.lane, self.door)

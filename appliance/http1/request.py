@@ -82,11 +82,22 @@ class RequestReader(UnreadBytes):
     """Reads the requests of one connection, in order.
 
     Feed what arrives at any time; ask `next_head` until it gives a head, then, if `head.has_body`, `next_body` until
-    it gives the body, then `next_head` again. After a `ProtocolRefusal` the connection can only be answered and
-    closed.
+    it gives the body (or `next_part` as long as `body_due`), then `next_head` again. After a `ProtocolRefusal` the
+    connection can only be answered and closed.
     """
 
-    __slots__ = ("_body_due", "_decoder", "_empty_lines", "_head", "_joined", "_last", "_limits", "_missing", "_parts")
+    __slots__ = (
+        "_body_due",
+        "_decoder",
+        "_empty_lines",
+        "_head",
+        "_joined",
+        "_last",
+        "_left",
+        "_limits",
+        "_missing",
+        "_parts",
+    )
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -95,6 +106,7 @@ class RequestReader(UnreadBytes):
         self._head: RequestHead | None = None
         self._body_due = False
         self._missing = 0  # bytes that a body of known length still lacks
+        self._left = 0  # the same, of one that is read in parts
         self._parts: list[bytes | bytearray] = []
         self._joined = bytearray()
         self._decoder: ChunkedDecoder | None = None
@@ -191,6 +203,34 @@ class RequestReader(UnreadBytes):
         self._parts = []
         self._body_due = False
         return body
+
+    def next_part(self) -> bytes:
+        """What has arrived of the body since the last call; `body_due` says whether more is to come.
+
+        For a body that is passed on as it comes, instead of `next_body`. An announced length is not held against the
+        limit, since nothing of it is kept; the chunked coding is. Raises `ProtocolRefusal`.
+        """
+        if not self._body_due:
+            return b""
+        head = self._head
+        if head is not None:  # first call for this body
+            self._head = None
+            self._left = head.content_length or 0
+            self._decoder = ChunkedDecoder(self._limits, 400) if head.chunked else None
+        if self._decoder is not None:
+            parts: list[bytes | bytearray] = []
+            self._pos = self._decoder.decode(self._buf, self._pos, parts)
+            if self._decoder.done:
+                self._decoder = None
+                self._body_due = False
+                self._consume_to(self._pos)
+            return b"".join(parts)
+        end = min(self._pos + self._left, len(self._buf))
+        part = self._copy(self._pos, end)
+        self._consume_to(end)
+        self._left -= len(part)
+        self._body_due = self._left > 0
+        return part
 
     def _start_sized(self, length: int) -> bytes | None:
         if length > self._limits.body_bytes:

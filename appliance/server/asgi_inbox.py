@@ -28,6 +28,7 @@ class Inbox:
     def __init__(self) -> None:
         self._messages: deque[Any] = deque()
         self._over = False
+        self._hungry = False
         self._changed = trio.lowlevel.ParkingLot()
 
     async def put(self, message: Any) -> None:
@@ -44,12 +45,22 @@ class Inbox:
     async def get(self) -> Any:
         """The next message, in the end (again and again) the disconnect."""
         while not self._messages and not self._over:
+            if not self._hungry:
+                self._hungry = True
+                self._changed.unpark_all()
             await self._changed.park()
+        self._hungry = False
         if not self._messages:
             return {"type": "http.disconnect"}
         message = self._messages.popleft()
         self._changed.unpark_all()
         return message
+
+    async def asked(self) -> bool:
+        """Wait until the application asks for more than there is; False if it has ended without."""
+        while not self._hungry and not self._over:
+            await self._changed.park()
+        return not self._over
 
     def close(self) -> None:
         """The request is over: nobody waits any more."""
@@ -63,10 +74,12 @@ class LaneTaskGroup(TaskGroup):
     def __init__(self, closed: Callable[[], bool]) -> None:
         super().__init__()
         self._closed = closed
+        self.inbox = Inbox()
+        """Of the request that came last."""
 
     async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
         """Run an application for one request; returns how it is told what the client sends."""
-        inbox = Inbox()
+        inbox = self.inbox = Inbox()
 
         async def send_on(message: Any) -> None:
             if message is not None and self._closed():

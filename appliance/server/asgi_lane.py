@@ -1,13 +1,14 @@
 """The ASGI lane: Hypercorn's connection class around the web application, with its known faults fenced in.
 
 Pinned to Hypercorn 0.18. The rule: this lane speaks HTTP/1.1 and nothing else, whatever a client offers on whichever
-request of a connection, and nothing that happens in one connection leaves it. Upgrades are ignored (RFC 9110 section
-7.8 allows it), `PRI` and any version but 1.x is answered 505, a WebSocket is never made. Sends are bounded: a client
-that stopped reading breaks its own connection and cannot hold up a stop.
+request of a connection, and nothing that happens in one connection leaves it. Our own parser stands before Hypercorn's
+(`asgi_gate.py`): offers to upgrade are dropped there, and what the fast lane refuses is refused here, in the same
+words. Sends are bounded: a client that stopped reading breaks its own connection and cannot hold up a stop.
 """
 
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -27,17 +28,27 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from appliance.domain.errors import CallerFault
+from appliance.http1.limits import Limits
+from appliance.http1.refusal import ProtocolRefusal
 from appliance.net.hangup import HangUps
 from appliance.net.stream import SocketStream
+from appliance.server.admin.desk import refusal
+from appliance.server.asgi_gate import NOT_HTTP, Gate, Plain, Waiting
 from appliance.server.asgi_inbox import ClientLeft, LaneTaskGroup
-from appliance.server.asgi_stream import LaneStream
+from appliance.server.asgi_stream import LINGER_BYTES, LaneStream
+from appliance.server.front import Patience, protocol_fault
 
 log = structlog.get_logger()
 
-HTTP_VERSIONS = (b"1.0", b"1.1")
-HEAD_BYTES = 65_536
+HEAD_BYTES = 131_072  # the gate has its own limit, and writes a head anew in slightly more bytes
 MAX_RECV = 65_536
 CLOSE = (b"connection", b"close")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PATIENCE = Patience(idle_s=75.0, head_s=30.0, body_s=30.0, body_total_s=300.0)
+LIMITS = Limits()
+
+Pieces = list[Plain | ProtocolRefusal]
 
 
 class LaneLogger(Logger):
@@ -54,33 +65,14 @@ class LaneLogger(Logger):
         """No access log: the request line may hold a key (`?key=`)."""
 
 
-class Refused(Exception):
-    """The request is to be answered with a bare status, and the connection closed."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 class Http1Protocol(H11Protocol):
-    """H11Protocol that never changes to another protocol."""
+    """H11Protocol that never changes to another protocol, and refuses as the fast lane does."""
+
+    fault: CallerFault | None = None
+    """Why our own parser refused what comes next."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        if event.http_version not in HTTP_VERSIONS or event.method == b"PRI":
-            raise Refused(505)
-        if event.method == b"CONNECT":
-            raise Refused(501)
-        framing = [name for name, _ in event.headers if name in (b"content-length", b"transfer-encoding")]
-        if not event.target.isascii() or len(framing) > 1:
-            raise Refused(400)
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        headers = [(name, value) for name, value in request.headers if name not in (b"upgrade", b"http2-settings")]
-        await super()._create_stream(
-            h11.Request(
-                method=request.method, target=request.target, headers=headers, http_version=request.http_version
-            )
-        )
+        """Nothing to check: the gate passes HTTP/1.0 and 1.1 alone, and no offer to change."""
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Pass on what the application sends; at a stop the answer says that it is the connection's last."""
@@ -89,14 +81,30 @@ class Http1Protocol(H11Protocol):
             event = replace(event, headers=[*kept, CLOSE])
         await super().stream_send(event)
 
-    async def refuse(self, status: int) -> None:
-        """Answer the request at hand with a bare status."""
-        await self._send_error_response(status)
+    async def _send_error_response(self, status_code: int) -> None:
+        fault = self.fault or protocol_fault(ProtocolRefusal(status_code, "bad_framing", "This is not HTTP/1.1."))
+        answer = refusal(fault)
+        headers = [*answer.raw_headers, CLOSE, *self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=fault.status, headers=headers))
+        await self._send_h11_event(h11.Data(data=bytes(answer.body)))
+        await self._send_h11_event(h11.EndOfMessage())
+
+    async def give_up(self, fault: CallerFault) -> None:
+        """End the connection; if the client was answered nothing yet, say why."""
+        self.fault = fault
+        if self.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await self._send_error_response(fault.status)
+        await self.send(Closed())
 
     @property
     def body_due(self) -> bool:
         """Whether the client is in the middle of a request's body."""
         return self.connection.their_state is h11.SEND_BODY
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is in work."""
+        return self.connection.our_state is not h11.IDLE
 
 
 class Http1Wrapper(ProtocolWrapper):
@@ -117,27 +125,26 @@ class Http1Wrapper(ProtocolWrapper):
         )
 
     async def handle(self, event: Event) -> None:
-        """Pass an event on; what is refused is answered here."""
-        try:
-            await self.protocol.handle(event)
-        except Refused as refused:
-            await self.http1.refuse(refused.status)
-            await self.send(Closed())
+        """Pass an event on: Hypercorn's own would look for a change of protocol here."""
+        await self.protocol.handle(event)
 
 
 class LaneServer(TCPServer):
     """TCPServer over our wrapper and stream: the client's end is always seen, and no send waits for ever."""
 
     protocol: Http1Wrapper
+    _applications: LaneTaskGroup
     stream: LaneStream  # type: ignore[assignment]  # Hypercorn asks for trio's own, and uses what this one has
 
     def __init__(self, lane: "AsgiLane", stream: LaneStream, *, tls: bool, operator: bool) -> None:
         state = {"operator": operator}
         super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
         self._tls = tls
-        self._body_timeout_s = lane.body_timeout_s
-        self._body_total_s = lane.body_total_s
-        self._body_since_s = trio.current_time()
+        self._gate = Gate(lane.limits)
+        self._patience = lane.patience
+        self._on_refused = lane.on_refused
+        self._waiting: tuple[Waiting, int] = ("IDLE", 0)
+        self._since_s = trio.current_time()
         self._handling = False
         self._hung_up = trio.Event()
 
@@ -145,7 +152,8 @@ class LaneServer(TCPServer):
         """Serve one connection to its end."""
         connected = self.stream.socket
         try:
-            async with LaneTaskGroup(lambda: self.stream.closed) as task_group:
+            self._applications = LaneTaskGroup(lambda: self.stream.closed)
+            async with self._applications as task_group:
                 self._task_group = task_group
                 self.protocol = Http1Wrapper(
                     self.app,
@@ -196,15 +204,26 @@ class LaneServer(TCPServer):
         What a client pipelines behind a request in work is read up to a bound, so that its end may not be reached by
         reading: then it is told from outside.
         """
-        send, receive = trio.open_memory_channel[bytes](1)
+        send, receive = trio.open_memory_channel[Pieces](1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._handle_data, receive)
             nursery.start_soon(self._end_data, nursery.cancel_scope)
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-                while data := await self._receive():
-                    await send.send(data)
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                try:
+                    await self._read_pieces(send)
+                except trio.TooSlowError as slow:
+                    await self._give_up(CallerFault("request_timeout", str(slow) or None))
+                    await self.stream.receive_some(MAX_RECV)  # until the client had time to see it
             await self.protocol.handle(Closed())
             nursery.cancel_scope.cancel()
+
+    async def _read_pieces(self, send: trio.MemorySendChannel[Pieces]) -> None:
+        dropped_bytes = 0
+        while (data := await self._receive()) and dropped_bytes < LINGER_BYTES:
+            if self._gate.refused:
+                dropped_bytes += len(data)
+            elif pieces := self._gate.feed(data):
+                await send.send(pieces)
 
     async def _end_data(self, reading: trio.CancelScope) -> None:
         await self._hung_up.wait()
@@ -212,25 +231,58 @@ class LaneServer(TCPServer):
         reading.cancel()
 
     async def _receive(self) -> bytes:
-        """What the client sends next. Raises trio.TooSlowError if a body pauses too long, or takes too long in all."""
+        """What the client sends next. Raises trio.TooSlowError if it takes too long within a head or a body."""
+        patience = self._patience
         while True:
-            data = None
-            with trio.move_on_after(self._body_timeout_s):
-                data = await self.stream.receive_some(MAX_RECV)
-            now_s = trio.current_time()
-            if self._handling or not self.protocol.http1.body_due:
-                self._body_since_s = now_s
-            elif data is None or now_s >= self._body_since_s + self._body_total_s:
-                raise trio.TooSlowError
-            if data is not None:
-                return data
+            waiting, now_s = (self._gate.waiting, self._gate.heads), trio.current_time()
+            if waiting != self._waiting or self._busy:
+                self._waiting, self._since_s = waiting, now_s
+            until_s = float("inf")
+            if waiting[0] == "HEAD":
+                until_s = self._since_s + patience.head_s
+            elif waiting[0] == "BODY":
+                until_s = min(now_s + patience.body_s, self._since_s + patience.body_total_s)
+            with trio.CancelScope(deadline=until_s):
+                return await self.stream.receive_some(MAX_RECV)
+            if not self._busy:
+                total = waiting[0] == "BODY" and trio.current_time() >= self._since_s + patience.body_total_s
+                raise trio.TooSlowError(patience.too_slow if total else "")
 
-    async def _handle_data(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
-        async for data in received:
-            if not self.stream.finished:
-                self._handling = True
-                await self.protocol.handle(RawData(data))
-                self._handling = False
+    @property
+    def _busy(self) -> bool:
+        """Whether it is not the client that is waited for."""
+        return self._handling or (self._waiting[0] == "HEAD" and self.protocol.http1.answering)
+
+    async def _handle_data(self, received: trio.MemoryReceiveChannel[Pieces]) -> None:
+        async for pieces in received:
+            self._handling = True
+            for piece in pieces:
+                if self.stream.finished:
+                    break
+                if isinstance(piece, ProtocolRefusal):
+                    await self._refuse(protocol_fault(piece))
+                    continue
+                await self.protocol.handle(RawData(piece.data))
+                if piece.invite and await self._applications.inbox.asked() and not self.stream.finished:
+                    await self.protocol_send(RawData(CONTINUE))
+            self._handling = False
+
+    async def _refuse(self, fault: CallerFault) -> None:
+        """Refuse what comes next, after the answers to what came before.
+
+        An application that has begun is heard first: it may refuse the request without having read its body.
+        """
+        http1 = self.protocol.http1
+        http1.fault = fault
+        self._on_refused(fault.kind.code)
+        if http1.body_due:
+            await self._applications.inbox.asked()
+        if not self.stream.finished:
+            await self.protocol.handle(RawData(NOT_HTTP))
+
+    async def _give_up(self, fault: CallerFault) -> None:
+        self._on_refused(fault.kind.code)
+        await self.protocol.http1.give_up(fault)
 
     async def _idle_timeout(self) -> None:
         with trio.move_on_after(self.config.keep_alive_timeout):
@@ -250,23 +302,25 @@ class AsgiLane:
     def __init__(
         self,
         application: Any,
-        keep_alive_s: float,
-        send_timeout_s: float,
-        body_timeout_s: float = 30.0,
+        patience: Patience = PATIENCE,
+        limits: Limits = LIMITS,
+        *,
+        send_timeout_s: float = 60.0,
         requests_per_connection: int = 10_000,
         hangups: HangUps | None = None,
-        body_total_s: float = 300.0,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.application = ASGIWrapper(application)
         self.context = WorkerContext(None)
+        self.patience = patience
+        self.limits = limits
         self.send_timeout_s = send_timeout_s
-        self.body_timeout_s = body_timeout_s
-        self.body_total_s = body_total_s
+        self.on_refused = on_refused
         self.hangups = hangups
         self.config = config = Config()
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_BYTES
-        config.keep_alive_timeout = keep_alive_s  # shape: allow units because it is Hypercorn's name for it
+        config.keep_alive_timeout = patience.idle_s  # shape: allow units because it is Hypercorn's name for it
         config.keep_alive_max_requests = requests_per_connection
         config.logger_class = LaneLogger
         config.errorlog = None

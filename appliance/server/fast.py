@@ -20,16 +20,13 @@ from appliance.http1.request import RequestHead, RequestReader
 from appliance.net.stream import SocketStream
 from appliance.request.call import Call
 from appliance.request.endpoint import CHAT, Endpoint
-from appliance.server.front import Front
+from appliance.server.front import Front, protocol_fault
 from appliance.server.reply import FastReply
 from appliance.server.routes import find, ours
 
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-REFUSALS = {413: "request_too_large", 417: "expectation_failed", 431: "head_too_large", 501: "not_implemented"}
-REFUSALS |= {505: "http_version"}
 
 
 class Phase(Enum):
@@ -149,8 +146,7 @@ class FastConnection:
                 if front.stopping:
                     raise ApplianceFault("shutting_down")
             except ProtocolRefusal as refusal:
-                code = REFUSALS.get(refusal.status, "bad_framing")
-                await self._refuse(CallerFault(code, refusal.detail, status=refusal.status), last=True)
+                await self._refuse(protocol_fault(refusal), last=True)
             except Fault as fault:
                 await self._refuse(fault, last=reader.body_due)
             else:

@@ -9,9 +9,10 @@ from typing import Protocol
 import msgspec
 import trio
 
-from appliance.domain.errors import Fault
+from appliance.domain.errors import CallerFault, Fault
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
+from appliance.http1.refusal import ProtocolRefusal
 from appliance.net.hangup import HangUps
 from appliance.policy.address import Proxies
 from appliance.request.answer import Gateway
@@ -20,6 +21,15 @@ from appliance.settings import Settings
 
 ID_RANDOM_BYTES = 7
 RANDOM_BYTES = ID_RANDOM_BYTES * 512
+
+
+REFUSALS = {413: "request_too_large", 417: "expectation_failed", 431: "head_too_large", 501: "not_implemented"}
+REFUSALS |= {505: "http_version"}
+
+
+def protocol_fault(refusal: ProtocolRefusal) -> CallerFault:
+    """What is told to a client that broke HTTP/1.1 or a limit."""
+    return CallerFault(REFUSALS.get(refusal.status, "bad_framing"), refusal.detail, status=refusal.status)
 
 
 class Patience(msgspec.Struct, frozen=True):

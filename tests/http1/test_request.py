@@ -448,3 +448,47 @@ def test_nearly_valid_bytes_have_one_outcome_however_cut(data: bytes, cuts: list
     expected = requests([data])
     assert requests(byte_by_byte(data)) == expected
     assert requests(cut_at(data, cuts)) == expected
+
+
+def in_parts(pieces: list[bytes]) -> tuple[list[tuple[bytes, bytes]], str]:
+    """Target and body of each request, its body read as it comes; then how it ended."""
+    reader = RequestReader(SMALL)
+    seen: list[tuple[bytes, bytes]] = []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while True:
+                if not reader.body_due:
+                    head = reader.next_head()
+                    if head is None:
+                        break
+                    seen.append((head.target, b""))
+                target, body = seen[-1]
+                seen[-1] = (target, body + reader.next_part())
+                if reader.body_due:
+                    break
+    except ProtocolRefusal as refusal:
+        return seen, refusal.code
+    return seen, "body due" if reader.body_due else ""
+
+
+@given(st.lists(st.one_of(_PIECES, st.binary(max_size=4)), max_size=14).map(b"".join), CUTS)
+def test_a_body_read_in_parts_is_the_body_read_whole(data: bytes, cuts: list[int]) -> None:
+    parts, end = in_parts(cut_at(data, cuts))
+    *whole, last = requests([data])
+    code = last[2] if last[0] == "refused" else ""
+    if code == "body_too_large" and end != code:
+        return  # an announced length is the reader's affair
+    assert end == code or (code == "" and end == "body due")
+    complete = [(request[1], request[5]) for request in whole]
+    assert parts[: len(complete)] == complete
+
+
+def test_parts_come_as_they_arrive_and_leave_what_follows() -> None:
+    reader = RequestReader(SMALL)
+    reader.feed(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nab")
+    assert reader.next_head() is not None
+    assert (reader.next_part(), reader.next_part(), reader.body_due) == (b"ab", b"", True)
+    reader.feed(b"x" * 998 + b"GET")
+    assert (reader.next_part(), reader.body_due, reader.next_part()) == (b"x" * 998, False, b"")
+    assert reader.leftover() == b"GET"

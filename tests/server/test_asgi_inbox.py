@@ -97,3 +97,23 @@ async def test_an_application_that_sends_to_nobody_is_stopped() -> None:
         sent = await _run(endless, closed=True)
     assert stopped == [ClientLeft]
     assert sent == [None]
+
+
+async def test_whether_an_application_asks_for_more_can_be_waited_for() -> None:
+    inbox = Inbox()
+    answers: list[bool] = []
+
+    async def ask() -> None:
+        answers.append(await inbox.asked())
+
+    async with trio.open_nursery() as nursery:
+        await inbox.put(PART)
+        nursery.start_soon(ask)
+        await inbox.get()
+        await trio.testing.wait_all_tasks_blocked()
+        assert answers == [], "there was something for it"
+        nursery.start_soon(inbox.get)
+        await trio.testing.wait_all_tasks_blocked()
+        assert answers == [True]
+        inbox.close()
+    assert await inbox.asked() is False

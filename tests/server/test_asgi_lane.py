@@ -144,7 +144,7 @@ async def test_a_client_that_stops_reading_holds_little_and_ends_its_own_connect
         scope["state"]["sent"] = sent
         await _flood(scope, receive, send)
 
-    lane = AsgiLane(flood, keep_alive_s=5, send_timeout_s=0.3)
+    lane = AsgiLane(flood, send_timeout_s=0.3)
     client, served = await _pair()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -155,7 +155,7 @@ async def test_a_client_that_stops_reading_holds_little_and_ends_its_own_connect
 
 
 async def test_a_stop_does_not_wait_for_a_client_that_stopped_reading() -> None:
-    lane = AsgiLane(_endless, keep_alive_s=5, send_timeout_s=60)
+    lane = AsgiLane(_endless, send_timeout_s=60)
     client, served = await _pair()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -182,7 +182,7 @@ async def test_an_answer_in_work_at_a_stop_says_that_it_is_the_last() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"keep-alive")]})
         await send({"type": "http.response.body", "body": b"done"})
 
-    lane = AsgiLane(patient, keep_alive_s=5, send_timeout_s=5)
+    lane = AsgiLane(patient, send_timeout_s=5)
     client, served = await _pair()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -256,6 +256,8 @@ async def test_a_client_that_pauses_within_a_body_is_given_up_and_one_that_only_
             await client.send(request("GET", "/healthz"))
             assert (await client.answer()).status == 200
         await paused.send(request(key=rig.token, body=chat())[:-5])
+        answer = await paused.answer()
+        assert (answer.status, answer.code) == (408, "request_timeout")
         assert await paused.ended() == b""
         await listening.send(request(key=rig.token, body=chat(sim="start=0.7")))
         assert (await listening.answer()).status == 200
@@ -277,6 +279,9 @@ async def test_a_body_that_drips_has_one_time_for_all_of_it_in_this_lane_too() -
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(drip)
+            answer = await client.answer()
+            assert (answer.status, answer.code) == (408, "request_timeout")
+            assert "longer than 0.4 seconds" in answer.json["error"]["message"]
             assert await client.ended() == b""
             nursery.cancel_scope.cancel()
         assert rig.settled == []

@@ -6,7 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from appliance.server.front import Patience
+from appliance.http1.refusal import ProtocolRefusal
+from appliance.server.front import Patience, protocol_fault
 from tests.rig import Rig, request
 
 
@@ -86,3 +87,16 @@ async def test_what_is_turned_away_at_the_door_is_counted_by_its_code(rig: Rig) 
     told = rig.appliance.metrics.exposition().decode()
     assert 'startline_refused_total{code="invalid_api_key"} 1.0' in told
     assert 'startline_refused_total{code="route_not_found"} 1.0' in told
+
+
+def test_what_broke_the_protocol_is_told_with_a_code_of_its_own() -> None:
+    told = [
+        (status, protocol_fault(ProtocolRefusal(status, "bad_chunk", "a sentence"))) for status in (400, 413, 417, 431)
+    ]
+    assert [fault.code for _, fault in told] == [
+        "bad_framing",
+        "request_too_large",
+        "expectation_failed",
+        "head_too_large",
+    ]
+    assert all(fault.status == status and fault.message == "a sentence" for status, fault in told)
