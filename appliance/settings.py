@@ -43,12 +43,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     max_body_bytes: Annotated[int, _help("Largest request body, after decompression.")] = 32 * 1024 * 1024
     max_answer_bytes: Annotated[int, _help("Largest answer that is assembled or held whole.")] = 64 * 1024 * 1024
+    max_bodies_bytes: Annotated[
+        int, _help("Long bodies in work, requests and held answers together; above it new ones get 503.")
+    ] = 512 * 1024 * 1024
     max_connections: Annotated[int, _help("Client connections at the same time.")] = 20_000
     max_connections_per_address: Annotated[
         int, _help("Connections of one client address (IPv6: one /64); trusted proxies have no such limit.")
     ] = 10_000
     max_requests_per_connection: Annotated[
         int, _help("Requests on one connection before it is closed, so that clients spread anew over balanced servers.")
+    ] = 10_000
+    max_requests_per_key: Annotated[
+        int, _help("Requests of one key that are answered at the same time, streams included; above it, 429.")
     ] = 10_000
     max_failed_keys: Annotated[
         int,

@@ -99,6 +99,10 @@ FAULTS: dict[str, FaultKind] = _kinds(
         True,
         "Use fewer connections, raise max_connections_per_address, or list your balancer in trusted_proxies.",
     ),
+    FaultKind("too_many_bodies", "limit", 503, True, "Try again in a moment, or raise max_bodies_bytes."),
+    FaultKind(
+        "too_many_requests_of_key", "limit", 429, True, "Wait for answers in work, or raise max_requests_per_key."
+    ),
     FaultKind("internal_error", "internal", 500, True, "A fault of Startline; its log has the request id."),
     FaultKind("interrupted", "internal", 500, True, "Send it again; the server ended while the request was in work."),
     FaultKind("client_gone", "canceled", 499, False, "The client closed the connection before the answer ended."),

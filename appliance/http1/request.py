@@ -142,6 +142,13 @@ class RequestReader(UnreadBytes):
         """Received bytes that no `next_head` or `next_body` has consumed: what pipelining holds in memory."""
         return len(self._buf) - self._pos
 
+    def drop(self) -> None:
+        """Let go of all that was received: the connection will only be answered and closed."""
+        self._parts = []
+        self._joined = bytearray()
+        self._decoder = None
+        self._consume_to(len(self._buf))
+
     def leftover(self) -> bytes:
         """The unread bytes; they stay unread."""
         return self._copy(self._pos, len(self._buf))

@@ -15,6 +15,7 @@ from appliance.domain.tier import TIER_WORDS, StartWithin, parse_start_within
 from appliance.policy.access import Access
 from appliance.policy.address import neighbourhood
 from appliance.policy.failures import Failures
+from appliance.request.bodies import Bodies
 from appliance.request.call import Call
 from appliance.settings import Settings
 from appliance.store.keys import MalformedKey, TruncatedKey, check_token, parse_key, verify
@@ -135,12 +136,16 @@ class Admitted(msgspec.Struct, frozen=True):
     by_default: bool = False
 
 
-async def admit(call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings) -> Admitted:
-    """Read the body and the wish. Raises CallerFault."""
+async def admit(
+    call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings, bodies: Bodies
+) -> Admitted:
+    """Read the body and the wish. Raises CallerFault, or ApplianceFault("too_many_bodies")."""
     body = call.body
     encoding = call.get(b"content-encoding")
     if encoding is not None and encoding != b"identity":
-        body = await _decompressed(encoding, body, settings.max_body_bytes)
+        body = await _decompressed(encoding, body, settings.max_body_bytes, bodies.decompressing)
+        bodies.take(len(body))
+        call.held_bytes += len(body)
     asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"))
     access.check_model(asked.model)
     tier = asked.service_tier
@@ -172,7 +177,7 @@ async def admit(call: Call, dialect: Dialect, directory: Directory, access: Acce
     return Admitted(asked, wish, None, by_default)
 
 
-async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int) -> bytes:
+async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int, threads: trio.CapacityLimiter) -> bytes:
     """The body as it was before its content-encoding; a hundred bytes may stand for megabytes. Raises CallerFault."""
     if len(body) < INLINE_BYTES:
         try:
@@ -180,4 +185,4 @@ async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int) -> bytes
         except CallerFault as fault:
             if fault.kind.code != "request_too_large":
                 raise
-    return await trio.to_thread.run_sync(decompress, encoding, body, limit_bytes)
+    return await trio.to_thread.run_sync(decompress, encoding, body, limit_bytes, limiter=threads)

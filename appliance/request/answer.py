@@ -18,6 +18,7 @@ from appliance.policy.health import Rules
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.admit import Doorkeeper, HeaderGetter, admit
+from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.facts import fault_facts, fault_headers, race_headers
@@ -70,6 +71,8 @@ class Gateway:
         self.prices = prices
         self.pool = pool
         self.slots = Slots()
+        self.key_slots = Slots()
+        self.bodies = Bodies(settings.max_bodies_bytes)
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
         self.planner = Planner(directory, prices, self.slots, self.breakers, settings)
@@ -130,8 +133,11 @@ class Gateway:
         Also when it raises that, because of `call.leave` or a stop, the client has had its last word and all is done.
         """
         if call.endpoint.dialect == "openai_models":
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._list_models(call)
+            try:
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._list_models(call)
+            finally:
+                self._let_go(call)
             return
         work = self.live[call] = Work(call)
         try:
@@ -159,6 +165,9 @@ class Gateway:
             raise
         finally:
             del self.live[call]
+            if work.counted:
+                self.key_slots.give_back(call.key.key_id)
+            self._let_go(call)
             self._settle(call, work)
             for attempt in work.attempts:
                 attempt.close()
@@ -166,9 +175,13 @@ class Gateway:
 
     async def _steps(self, call: Call, work: Work) -> None:
         self.ledger.check()
+        self.bodies.check()
+        work.counted = self.key_slots.take(call.key.key_id, self.settings.max_requests_per_key)
+        if not work.counted:
+            raise CallerFault("too_many_requests_of_key", retry_after_s=1)
         dialect = work.dialect = DIALECTS[call.endpoint.dialect]
         access = self.doorkeeper.still(call.key, call.peer, self._unix_s)
-        work.admitted = await admit(call, dialect, self.directory, access, self.settings)
+        work.admitted = await admit(call, dialect, self.directory, access, self.settings, self.bodies)
         try:
             plan = work.plan = self.planner.plan(work)
             await self._race(call, work, plan, dialect)
@@ -178,9 +191,21 @@ class Gateway:
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")
-        call.body = b""  # a stream may last for minutes, and nobody needs the prompt any more
-        work.admitted.asked.body.forget()
+        work.admitted.asked.body.forget()  # a stream may last for minutes, and nobody needs the prompt any more
+        call.body = b""
+        if winner.whole is None:
+            self._let_go(call)
         await relay(call, work, winner, dialect, self)
+
+    def _let_go(self, call: Call) -> None:
+        if call.held_bytes:
+            self.bodies.give_back(call.held_bytes)
+            call.held_bytes = 0
+
+    def hold(self, call: Call, size_bytes: int) -> None:
+        """Count a part of an answer that is held whole, until the call ends."""
+        self.bodies.add(size_bytes)
+        call.held_bytes += size_bytes
 
     async def _list_models(self, call: Call) -> None:
         named = (b"x-startline-request-id", call.request_id.encode())
@@ -199,6 +224,9 @@ class Gateway:
         stream = asked.stream or len(plan.rungs) > 1
         headers = to_provider(call.headers)
         target = self.planner.target(provider, call.endpoint.upstream)
+
+        def hold(size_bytes: int) -> None:
+            self.hold(call, size_bytes)
 
         def launch(place: int) -> Attempt:
             rung = plan.rungs[place].rung
@@ -226,6 +254,7 @@ class Gateway:
                 reader=reader,
                 now_unix_s=self._unix_s,
                 most_bytes=self.settings.max_answer_bytes,
+                hold=hold,
             )
             if self.breakers.suspects:
                 self.breakers.admit(attempt, trio.current_time())

@@ -55,8 +55,9 @@ class Reply(Protocol):
 class Call:
     """One request: head, whole body, who asks, and where the reply goes. `argument` is the `{id}` of its path.
 
-    `arrived_s` is the monotonic time of the last byte of the body, the start of every clock of this request. `scope`
-    is the lane's, around `Gateway.answer`: it may serve one call after the other, until one of them was left.
+    `held_bytes` is what it has of `request/bodies.py`, to be given back. `arrived_s` is the monotonic time of the last
+    byte of the body, the start of every clock of this request. `scope` is the lane's, around `Gateway.answer`: it may
+    serve one call after the other, until one of them was left.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Call:
         "endpoint",
         "get",
         "headers",
+        "held_bytes",
         "key",
         "method",
         "path",
@@ -97,6 +99,7 @@ class Call:
         request_id: str,
         arrived_s: float,
         at_unix_us: int,
+        held_bytes: int = 0,
     ) -> None:
         self.endpoint = endpoint
         self.argument = argument
@@ -107,6 +110,7 @@ class Call:
         self.get = get
         self.body = body
         self.received_bytes = len(body)
+        self.held_bytes = held_bytes
         self.key = key
         self.peer = peer
         self.reply = reply

@@ -9,6 +9,7 @@ from typing import Protocol
 import trio
 
 from appliance.domain.errors import ApplianceFault, UpstreamFault
+from appliance.net.stream import RECEIVE_BYTES
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Call, Header
 from appliance.request.facts import race_headers, stream_facts
@@ -31,6 +32,10 @@ class Relaying(Protocol):
     settings: Settings
     prices: PriceTable
 
+    def hold(self, call: Call, size_bytes: int) -> None:
+        """Count a part of an answer that is held."""
+        ...
+
     async def make_durable(self, call: Call, work: Work) -> None:
         """Return when the record may be relied on, as the setting `durability` says."""
         ...
@@ -45,7 +50,7 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
         await _stream(call, work, winner, gateway)
         return
     else:
-        body = await _assembled(work, winner, dialect, gateway)
+        body = await _assembled(call, work, winner, dialect, gateway)
     work.status = 200
     work.answered_s = trio.current_time()
     headers = race_headers(work, gateway.prices)
@@ -66,7 +71,7 @@ def _read_whole(work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> N
     work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
 
 
-async def _assembled(work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> bytes:
+async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> bytes:
     assembler, reader = dialect.Assembler(), winner.reader
     if reader is None:
         raise ApplianceFault("internal_error")
@@ -77,6 +82,8 @@ async def _assembled(work: Work, winner: Attempt, dialect: Dialect, gateway: Rel
             size_bytes += len(events)
             if size_bytes > gateway.settings.max_answer_bytes:
                 raise _unfit(winner, "The answer is larger than max_answer_bytes.")
+            if size_bytes > RECEIVE_BYTES:
+                gateway.hold(call, len(events))
             assembler.feed(events)
             events = await winner.more()
         _take_facts(work, winner)

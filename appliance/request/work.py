@@ -23,6 +23,7 @@ class Work:
         "causes",
         "client_gone",
         "cost",
+        "counted",
         "dialect",
         "fault",
         "model",
@@ -47,6 +48,7 @@ class Work:
         self.model: str | None = None
         self.plan: Plan | None = None
         self.racing = False
+        self.counted = False
         self.settled = False
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []

@@ -12,6 +12,7 @@ import trio
 
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.http1.write import safe_value
+from appliance.net.stream import RECEIVE_BYTES
 from appliance.request.call import Call, Header
 from appliance.server.front import Front
 from appliance.server.reply import NO_BODY_STATUS
@@ -136,11 +137,12 @@ class InferenceApp:
             try:
                 key = front.gateway.identify(table.get, scope["query_string"], peer)
                 endpoint, argument = find(method, path)
-                body = await self._read(receive, table)
+                body, held_bytes = await self._read(receive, table)
                 if body is None:
                     nursery.cancel_scope.cancel()
                     return
                 if front.stopping:
+                    front.gateway.bodies.give_back(held_bytes)
                     raise ApplianceFault("shutting_down")
             except Fault as fault:
                 with suppress(trio.BrokenResourceError):  # the client is gone
@@ -162,30 +164,40 @@ class InferenceApp:
                     request_id=request_id,
                     arrived_s=trio.current_time(),
                     at_unix_us=at_unix_us,
+                    held_bytes=held_bytes,
                 )
                 nursery.start_soon(self._watch, receive, call, reply)
                 with call.scope:
                     await front.gateway.answer(call)
             nursery.cancel_scope.cancel()
 
-    async def _read(self, receive: Callable[[], Any], table: dict[bytes, bytes]) -> bytes | None:
-        limit_bytes = self._front.limits.body_bytes
+    async def _read(self, receive: Callable[[], Any], table: dict[bytes, bytes]) -> tuple[bytes | None, int]:
+        """The body (None: the client left) and what of it was taken of the memory for bodies. Raises Fault."""
+        limit_bytes, bodies = self._front.limits.body_bytes, self._front.gateway.bodies
         announced = table.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit_bytes:
             raise CallerFault("request_too_large", "the announced body is over the limit")
         parts: list[bytes] = []
-        size_bytes = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            part = message.get("body", b"")
-            size_bytes += len(part)
-            if size_bytes > limit_bytes:
-                raise CallerFault("request_too_large")
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        size_bytes = held_bytes = 0
+        whole = False
+        try:
+            while not whole:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None, 0
+                part = message.get("body", b"")
+                size_bytes += len(part)
+                if size_bytes > limit_bytes:
+                    raise CallerFault("request_too_large")
+                if size_bytes > RECEIVE_BYTES:
+                    bodies.take(len(part))
+                    held_bytes += len(part)
+                parts.append(part)
+                whole = not message.get("more_body", False)
+            return b"".join(parts), held_bytes
+        finally:
+            if not whole:
+                bodies.give_back(held_bytes)
 
     async def _watch(self, receive: Callable[[], Any], call: Call, reply: AsgiReply) -> None:
         while (await receive())["type"] != "http.disconnect":

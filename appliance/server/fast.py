@@ -56,6 +56,7 @@ class FastConnection:
         "_fault",
         "_front",
         "_head",
+        "_held_bytes",
         "_hung_up",
         "_key",
         "_kin",
@@ -83,6 +84,7 @@ class FastConnection:
         self._kin: object = None
         self._left = front.requests_per_connection
         self._body: bytes | None = None
+        self._held_bytes = 0
         self._key: ApiKey | None = None
         self._endpoint: Endpoint = CHAT
         self._argument = ""
@@ -102,6 +104,7 @@ class FastConnection:
         except (Gone, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # nobody is left to be answered; what was in work has been settled
         finally:
+            self._let_go()
             hangups.forget(fd, self._leave)
             if self.replay is None:
                 self._stream.close()
@@ -180,7 +183,7 @@ class FastConnection:
             reader.feed(data)
 
     async def _read_body(self, head: RequestHead) -> bytes:
-        reader = self._reader
+        reader, bodies = self._reader, self._front.gateway.bodies
         self._phase = Phase.BODY
         self._body_since_s = self._since_s
         if head.expect_continue:
@@ -189,6 +192,8 @@ class FastConnection:
             data = await self._stream.receive_some()
             if not data:
                 raise Gone
+            bodies.take(len(data))
+            self._held_bytes += len(data)
             reader.feed(data)
             self._since_s = self._now_s()
         return body
@@ -217,7 +222,9 @@ class FastConnection:
             request_id=front.request_id(at_unix_us),
             arrived_s=self._since_s,
             at_unix_us=at_unix_us,
+            held_bytes=self._held_bytes,
         )
+        self._held_bytes = 0
         self._body = None  # the call lets it go when it has been sent; nothing here may hold it for a whole stream
         if self._hung_up:
             call.leave("client_gone")
@@ -227,10 +234,19 @@ class FastConnection:
 
     async def _refuse(self, fault: Fault, *, last: bool) -> None:
         self._phase, self._fault = Phase.BUSY, None
+        self._let_go()
+        if last:
+            self._reader.drop()
         self._left -= 1
         last = last or self._front.stopping or self._left <= 0
         self._reply = reply = FastReply(self._stream, self._head, self._front.date, last)
         await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
+
+    def _let_go(self) -> None:
+        if self._held_bytes:
+            self._front.gateway.bodies.give_back(self._held_bytes)
+            self._held_bytes = 0
+            self._body = None
 
     def _may_go_on(self) -> bool:
         """Whether another request may follow."""

@@ -13,6 +13,7 @@ import trio
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import Fault, UpstreamFault
 from appliance.http1.response import ResponseHead
+from appliance.net.stream import RECEIVE_BYTES
 from appliance.upstream.headers import Header, to_client
 from appliance.upstream.target import Target, request_head
 from appliance.upstream.transport import Exchange, Pool
@@ -34,11 +35,13 @@ class Attempt:
     """One rung being tried. `begin` returns when the answer has started, is whole, or has failed.
 
     After `begin`: `fault` is set and the socket closed, or `started_s` is set and either `whole` (an unstreamed
-    answer) or `first` (the events so far) is there, `more()` giving the rest of a stream. Times are monotonic.
+    answer) or `first` (the events so far) is there, `more()` giving the rest of a stream. Times are monotonic. `hold`
+    is told the size of each part of an answer that is held beyond its first receive.
     """
 
     __slots__ = (
         "_exchange",
+        "_hold",
         "_most_bytes",
         "_now_unix_s",
         "_secret",
@@ -77,9 +80,11 @@ class Attempt:
         reader: StreamReader | None,
         now_unix_s: Callable[[], float],
         most_bytes: int = MOST_BYTES,
+        hold: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._exchange = Exchange(pool)
         self._most_bytes = most_bytes
+        self._hold = hold
         self._secret: Callable[[], str] | None = None
         self._now_unix_s = now_unix_s
         self.target = target
@@ -202,6 +207,8 @@ class Attempt:
             size_bytes += len(data)
             if size_bytes > self._most_bytes:
                 raise UpstreamFault("provider_garbled", "The answer is larger than max_answer_bytes.", phase="body")
+            if size_bytes > RECEIVE_BYTES:
+                self._hold(len(data))
             if exchange.complete:
                 break
         else:  # its end came apart from its last bytes
@@ -275,6 +282,7 @@ class Attempt:
         if not fault.provider:
             fault.provider = self.target.provider.name
         self.fault = fault
+        self.body = b""  # another rung may answer for minutes
         self.end = "failed"
         self.end_s = trio.current_time()
         self._exchange.finish()
@@ -290,6 +298,7 @@ class Attempt:
         May be called at any time and more than once.
         """
         if self.end == "running":
+            self.body = b""
             self.end = "cancelled"
             self.end_s = trio.current_time()
             self._exchange.close()

@@ -93,6 +93,8 @@ def prepare_gateway(children: Children, provider: Provider, command: tuple[str, 
         "STARTLINE_DATA_FOLDER": str(folder / "data"),
         "STARTLINE_LISTEN": f"127.0.0.1:{port}",
         "STARTLINE_CA_BUNDLE": str(provider.certificate),
+        "STARTLINE_MAX_CONNECTIONS_PER_ADDRESS": "20000",  # all load comes from one address, with one key
+        "STARTLINE_MAX_REQUESTS_PER_KEY": "20000",
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     }
     host = provider.next_host()

@@ -13,6 +13,7 @@ from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.tier import Window
 from appliance.policy.access import Access
 from appliance.request.admit import INLINE_BYTES, Admitted, Doorkeeper, admit, credential
+from appliance.request.bodies import DECOMPRESSIONS, Bodies
 from appliance.request.call import Call
 from appliance.request.endpoint import CHAT
 from appliance.settings import Settings
@@ -129,7 +130,7 @@ async def admitted(
         arrived_s=0.0,
         at_unix_us=0,
     )
-    return await admit(call, openai_chat, directory, Access(asking), Settings())
+    return await admit(call, openai_chat, directory, Access(asking), Settings(), Bodies(2**30))
 
 
 @pytest.mark.parametrize(
@@ -183,9 +184,10 @@ async def test_a_few_bytes_that_stand_for_many_are_decompressed_in_a_thread(monk
     asked: list[int] = []
     threads = trio.to_thread.run_sync
 
-    async def watched(function: Any, encoding: bytes, body: bytes, limit: int) -> Any:
+    async def watched(function: Any, encoding: bytes, body: bytes, limit: int, *, limiter: Any) -> Any:
         asked.append(len(body))
-        return await threads(function, encoding, body, limit)
+        assert limiter.total_tokens == DECOMPRESSIONS
+        return await threads(function, encoding, body, limit, limiter=limiter)
 
     monkeypatch.setattr(trio.to_thread, "run_sync", watched)
     small, big = (
