@@ -45,8 +45,10 @@ def _headers(_: object, __: object, texts: tuple[str, ...]) -> dict[str, str]:
 @click.command(epilog="Example: printenv OPENAI_API_KEY | startline provider add openai")
 @with_place
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["openai", "openai_compatible"]), help="Default: by the name.")
-@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai.")
+@click.option(
+    "--kind", type=click.Choice(["openai", "openai_compatible", "anthropic", "gemini"]), help="Default: by the name."
+)
+@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai and anthropic.")
 @click.option("--tiers", callback=_words, help="Service tiers it has, such as flex,default,priority; known for openai.")
 @click.option("--models", callback=_words, help="Its models, if it does not list them or not all.")
 @click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")

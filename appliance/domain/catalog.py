@@ -4,7 +4,9 @@ from typing import Literal
 
 import msgspec
 
-ProviderKind = Literal["openai", "openai_compatible"]
+ProviderKind = Literal["openai", "openai_compatible", "anthropic", "gemini"]
+"""What a provider's base URL speaks; `openai_compatible` is OpenAI's dialect without its tiers and promises."""
+
 AbortBilling = Literal["free", "partial", "full"]
 """What a provider bills for a call that was abandoned: nothing, what it had generated, or the whole answer."""
 
@@ -13,6 +15,9 @@ class Provider(msgspec.Struct, frozen=True):
     """One configured provider of one organisation. Its secret lives in the vault, never here.
 
     `models` None: not known, any id is passed on. `price_as`: whose price list holds. `position`: the operator's order.
+    `profile`: the profile that its facts came from. `auth`: the header of its credential (`bearer`: Authorization);
+    empty: the usual one of the dialect. `dialects`: (dialect, base URL; empty: `base_url`) of each that it speaks;
+    none: all of its kind's family, at `base_url`.
     """
 
     provider_id: str
@@ -28,6 +33,21 @@ class Provider(msgspec.Struct, frozen=True):
     abort_billing: AbortBilling = "partial"
     position: int = 0
     created_unix_s: int = 0
+    profile: str = ""
+    auth: str = ""
+    dialects: tuple[tuple[str, str], ...] = ()
+
+    def base_for(self, dialect: str) -> str | None:
+        """The base URL where this dialect is spoken; None: it is not."""
+        if not self.dialects:
+            return self.base_url if self.family == dialect.partition("_")[0] else None
+        base = dict(self.dialects).get(dialect)
+        return base if base is None else base or self.base_url
+
+    @property
+    def family(self) -> str:
+        """The family of dialects that its base URL speaks."""
+        return "openai" if self.kind == "openai_compatible" else self.kind
 
     def __repr__(self) -> str:
         return f"Provider({self.provider_id!r}, {self.name!r}, {self.base_url!r})"  # headers stay out of tracebacks

@@ -38,6 +38,16 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("service_tier_not_allowed", "validation", 400, False, "Send start_within or service_tier, not both."),
     FaultKind("flex_unsupported", "capability", 400, False, "Use a tier word, or a provider that has a cheap tier."),
     FaultKind("flex_model_not_capable", "capability", 400, False, "Use a tier word, or a model with a flex tier."),
+    FaultKind(
+        "auto_unsupported", "capability", 400, False, "Use default, priority or a duration; this provider has no auto."
+    ),
+    FaultKind(
+        "dialect_unsupported",
+        "capability",
+        400,
+        False,
+        "Use a model of a provider that speaks this dialect, or the dialect that the provider speaks.",
+    ),
     FaultKind("tier_not_allowed", "permission", 403, False, "Ask for another tier, or have the key changed."),
     FaultKind(
         "missing_api_key",
@@ -112,7 +122,8 @@ FAULTS: dict[str, FaultKind] = _kinds(
 class Fault(Exception):
     """A failure as a value: whose fault it is, its code, and what the caller is told. Compare by identity.
 
-    `body` holds a provider's error body when one came (content: never logged), with its `content_type`;
+    `body` holds a provider's error body when one came (content: never logged), with its `content_type` and the `family`
+    of dialects that it is written in;
     `status` defaults to the table's; `phase` says where an upstream attempt was (connect, send, head, body, stream).
     """
 
@@ -133,6 +144,7 @@ class Fault(Exception):
         body: bytes | None = None,
         content_type: bytes | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        family: str = "openai",
     ) -> None:
         self.kind = FAULTS[code]
         self.code = code + suffix
@@ -146,6 +158,7 @@ class Fault(Exception):
         self.body = body
         self.content_type = content_type
         self.headers = headers
+        self.family = family
         super().__init__(self.code)
 
     @property

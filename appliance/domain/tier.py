@@ -26,13 +26,14 @@ class Window(msgspec.Struct, frozen=True):
 StartWithin = TierWord | Window
 
 
-CANONICAL = {"fast": "priority", "standard": "default", "on_demand": "default"}
+CANONICAL = {"fast": "priority", "standard": "default", "standard_only": "default", "on_demand": "default"}
 
 
 def canonical_tier(word: str) -> str:
-    """The tier a provider's echo means: `fast` is OpenAI's newer name of `priority`, `standard` Google's of `default`.
+    """The tier a provider's word means: `fast` is OpenAI's newer name of `priority`, `standard` Google's of `default`.
 
-    Source: OpenAI's fast-mode guide (2026-07-30), Google's priority-inference guide.
+    `standard_only` is how Anthropic is asked for no more than that. Source: OpenAI's fast-mode guide (2026-07-30),
+    Google's priority-inference guide, Anthropic's page on service tiers.
     """
     return CANONICAL.get(word, word)
 

@@ -105,11 +105,15 @@ def ladder(
     if wish == "default" or not provider.tiers:
         return (default_rung(provider, model),)
     if wish == "auto":
+        if provider.kind == "gemini":  # it has no setting that `auto` could mean; others ignore or honour the word
+            raise CallerFault("auto_unsupported", suffix="_for_gemini", param="service_tier")
         word = "auto" if provider.kind == "openai" or "auto" in provider.tiers else None
         return (Rung(provider.name, model, word),)
     if wish == "flex":
         return (Rung(provider.name, model, _flex(provider, flex_capable)),)
     word = _word(provider, wish)
+    if word is None and provider.kind == "anthropic" and "auto" in provider.tiers:
+        word = "auto"  # its priority tier is a commitment of the account, which `auto` uses; the word itself is refused
     if word is None:
         raise CallerFault("tier_not_allowed", "This provider has no priority tier.", status=400, param="service_tier")
     return (Rung(provider.name, model, word),)

@@ -146,7 +146,7 @@ async def admit(
         body = await _decompressed(encoding, body, settings.max_body_bytes, bodies.decompressing)
         bodies.take(len(body))
         call.held_bytes += len(body)
-    asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"))
+    asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"), call.argument, call.query)
     access.check_model(asked.model)
     tier = asked.service_tier
     if tier is not None and tier not in TIER_WORDS:

@@ -25,7 +25,7 @@ from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.listing import Listing
 from appliance.request.plan import Planner
 from appliance.request.race import run_plan, too_slow
-from appliance.request.relay import JSON, STREAM_HEADERS, relay
+from appliance.request.relay import JSON, relay, stream_headers
 from appliance.request.settle import begun_record, settled_record
 from appliance.request.slots import Slots
 from appliance.request.work import Work
@@ -33,10 +33,12 @@ from appliance.settings import Settings
 from appliance.store.ports import Directory, Ledger
 from appliance.upstream.attempt import Attempt
 from appliance.upstream.headers import to_provider
+from appliance.upstream.query import with_query
 from appliance.upstream.transport import Pool
-from appliance.wire import openai_chat, openai_embeddings, openai_responses
+from appliance.wire import anthropic_count, anthropic_messages, openai_chat, openai_embeddings, openai_responses
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
+from appliance.wire.provider_errors import family_of
 
 log = structlog.get_logger()
 
@@ -44,6 +46,8 @@ DIALECTS: dict[str, Dialect] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,
     "openai_embeddings": openai_embeddings,
+    "anthropic_messages": anthropic_messages,
+    "anthropic_count": anthropic_count,
 }
 
 BARRIER_S = 2.0
@@ -122,7 +126,8 @@ class Gateway:
             last_s = max(call.arrived_s, reply.commented_s, winner.touched_s if winner is not None else 0.0)
             if now_s - last_s >= comment_s:
                 named = (b"x-startline-request-id", call.request_id.encode())
-                reply.keep_alive([*STREAM_HEADERS, named], work.dialect.keep_alive(), now_s)
+                framing = work.admitted.asked.framing
+                reply.keep_alive([*stream_headers(framing), named], work.dialect.keep_alive(framing), now_s)
                 work.status = 200
 
     # -- one request ---------------------------------------------------------------------------------------------------
@@ -132,7 +137,7 @@ class Gateway:
 
         Also when it raises that, because of `call.leave` or a stop, the client has had its last word and all is done.
         """
-        if call.endpoint.dialect == "openai_models":
+        if call.endpoint.listed:
             try:
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                     await self._list_models(call)
@@ -210,9 +215,11 @@ class Gateway:
     async def _list_models(self, call: Call) -> None:
         named = (b"x-startline-request-id", call.request_id.encode())
         try:
-            body = self.listing.body(call.key, self.doorkeeper.access(call.key), call.argument)
+            body = self.listing.body(
+                call.endpoint.dialect, call.key, self.doorkeeper.access(call.key), call.argument, call.query
+            )
         except Fault as fault:
-            await self.refuse(call.reply, fault, call.request_id)
+            await self.refuse(call.reply, fault, call.request_id, call.endpoint.dialect)
         else:
             await call.reply.whole(200, [named, JSON], body)
 
@@ -222,8 +229,11 @@ class Gateway:
             raise ApplianceFault("internal_error")
         asked = admitted.asked
         stream = asked.stream or len(plan.rungs) > 1
-        headers = to_provider(call.headers)
-        target = self.planner.target(provider, call.endpoint.upstream)
+        headers = to_provider(call.headers, family_of(dialect.NAME))
+        path = call.endpoint.upstream or dialect.path(asked, model=work.model or "", stream=stream)
+        if call.query:
+            path = with_query(path, call.query)
+        target = self.planner.target(provider, dialect.NAME, path)
 
         def hold(size_bytes: int) -> None:
             self.hold(call, size_bytes)
@@ -239,6 +249,7 @@ class Gateway:
                     drop_usage=asked.stream and not asked.include_usage,
                     provider=provider.name,
                     tier_asked=rung.tier,
+                    framing=asked.framing if asked.stream else "sse",
                 )
                 if stream
                 else None
@@ -324,12 +335,15 @@ class Gateway:
                 await self.refuse(reply, fault, call.request_id, call.endpoint.dialect, facts)
             elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
                 reader = work.winner.reader if work.winner is not None else None
+                framing = admitted.asked.framing
                 event = work.dialect.error_event(
                     fault,
                     sequence_number=reader.sequence_number if reader is not None else 0,
                     response_id=reader.response_id if reader is not None else None,
+                    request_id=call.request_id,
+                    framing=framing,
                 )
-                await reply.end(fault_facts(work, fault) + event)
+                await reply.end(fault_facts(work, fault) + event if framing == "sse" else event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             call.cause = call.cause or "client_gone"
 

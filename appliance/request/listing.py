@@ -6,7 +6,7 @@ from appliance.policy.access import Access
 from appliance.policy.prices import PriceTable
 from appliance.policy.route import Route
 from appliance.request.plan import Planner
-from appliance.wire.models_listing import ModelRow, model_body, models_body
+from appliance.wire.models_listing import ModelRow, model_body, models_body, page_of
 
 
 class Listing:
@@ -20,14 +20,15 @@ class Listing:
         """The models of an organisation's providers, as a listing shows them."""
         return [self._row(route) for route in self._planner.routing(organisation_id).models()]
 
-    def body(self, key: ApiKey, access: Access, model: str = "") -> bytes:
-        """The list for a key, or one model of it. Raises CallerFault("model_not_found")."""
+    def body(self, dialect: str, key: ApiKey, access: Access, model: str = "", query: bytes = b"") -> bytes:
+        """The list for a key in a dialect, or one model of it. Raises CallerFault("model_not_found")."""
         if not model:
-            return models_body([row for row in self.rows(key.organisation_id) if access.allows_model(row.id)])
+            rows = [row for row in self.rows(key.organisation_id) if access.allows_model(row.id)]
+            return models_body(rows, dialect, page_of(query))
         route = self._planner.routing(key.organisation_id).find(model)
         if not access.allows_model(model, route.model):
             raise CallerFault("model_not_found", param="model")
-        return model_body(self._row(route))
+        return model_body(self._row(route), dialect)
 
     def _row(self, route: Route) -> ModelRow:
         provider = route.provider

@@ -15,6 +15,7 @@ from appliance.policy.prices import PriceTable
 from appliance.policy.route import Routing, default_rung, ladder
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
+from appliance.request.endpoint import Endpoint
 from appliance.request.slots import Slots
 from appliance.request.work import Work
 from appliance.settings import Settings
@@ -22,7 +23,8 @@ from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
 
 MOST_KEPT = 4096
-"""Ladders kept per organisation; their keys hold callers' texts, so the table is emptied when it is full."""
+LONGEST_KEPT_BYTES = 512
+"""Ladders kept per organisation, and targets; their keys hold callers' texts: a full table is emptied."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ class _Routes:
     def __init__(self, providers: tuple[Provider, ...]) -> None:
         self.providers = providers
         self.routing = Routing(providers)
-        self.choices: dict[tuple[str, str | None, str | None, bool, bool, bool], Choice] = {}
+        self.choices: dict[tuple[str, str | None, str | None, bool, str, bool], Choice] = {}
 
 
 class Planner:
@@ -58,7 +60,7 @@ class Planner:
         self._settings = settings
         self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
-        self._targets: dict[tuple[str, bytes], tuple[Provider, Target]] = {}
+        self._targets: dict[tuple[str, str, bytes], tuple[Provider, Target]] = {}
 
     def routing(self, organisation_id: str) -> Routing:
         """The compiled routes of an organisation."""
@@ -79,12 +81,16 @@ class Planner:
         for kept in [kept for kept in self._targets if kept[0] in removed]:
             del self._targets[kept]
 
-    def target(self, provider: Provider, path: bytes) -> Target:
-        """Where calls of this path go at this provider."""
-        key = (provider.provider_id, path)
+    def target(self, provider: Provider, dialect: str, path: bytes) -> Target:
+        """Where calls of this path go at this provider, spoken to in this dialect."""
+        key = (provider.provider_id, dialect, path)
         known = self._targets.get(key)
         if known is None or known[0] is not provider:
-            known = (provider, target(provider, path))
+            known = (provider, target(provider, path, dialect=dialect))
+            if len(path) > LONGEST_KEPT_BYTES:  # a model's name or a query may be of any length
+                return known[1]
+            if len(self._targets) >= MOST_KEPT:
+                self._targets.clear()
             self._targets[key] = known
         return known[1]
 
@@ -95,13 +101,12 @@ class Planner:
             raise ApplianceFault("internal_error")
         key, wish, asked = call.key, admitted.wish, admitted.asked
         window = wish if isinstance(wish, Window) else None
-        tiered = call.endpoint.dialect != "openai_embeddings"
         routes = self._of(key.organisation_id)
         word = wish if window is None else None
-        chosen = (asked.model, word, admitted.passed_tier, key.priority, tiered, admitted.by_default)
+        chosen = (asked.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
-            choice = self._choose(routes, work, admitted, tiered=tiered)
+            choice = self._choose(routes, work, admitted, call.endpoint)
             if len(routes.choices) >= MOST_KEPT:
                 routes.choices.clear()
             routes.choices[chosen] = choice  # type: ignore[index]
@@ -152,11 +157,13 @@ class Planner:
             return plan_direct(usable[0], give_up_s, "flex_won", window_s)
         return self._race(work, usable, window)
 
-    def _choose(self, routes: _Routes, work: Work, admitted: Admitted, *, tiered: bool) -> Choice:
+    def _choose(self, routes: _Routes, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
         route = routes.routing.find(admitted.asked.model)
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
+        if provider.base_for(endpoint.dialect) is None:
+            raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
         give_up_s, reason = self._settings.first_content_timeout_s, "tier_direct"
-        if not tiered:
+        if not endpoint.tiered:
             rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
         else:
             try:

@@ -17,13 +17,17 @@ from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
 from appliance.upstream.headers import to_client
-from appliance.wire.dialect import Dialect, NotAssemblable
+from appliance.wire.dialect import Dialect, Framing, NotAssemblable
 
-STREAM_HEADERS: tuple[Header, ...] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-)
+_NO_CACHE: Header = (b"cache-control", b"no-cache")
+STREAM_HEADERS: tuple[Header, ...] = ((b"content-type", b"text/event-stream; charset=utf-8"), _NO_CACHE)
 JSON: Header = (b"content-type", b"application/json")
+ARRAY_HEADERS: tuple[Header, ...] = (JSON, _NO_CACHE)
+
+
+def stream_headers(framing: Framing) -> tuple[Header, ...]:
+    """The headers that say what a stream is."""
+    return STREAM_HEADERS if framing == "sse" else ARRAY_HEADERS
 
 
 class Relaying(Protocol):
@@ -47,7 +51,7 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     if body is not None:
         _read_whole(work, winner, dialect, body)
     elif work.admitted is not None and work.admitted.asked.stream:
-        await _stream(call, work, winner, gateway)
+        await _stream(call, work, winner, gateway, work.admitted.asked.framing)
         return
     else:
         body = await _assembled(call, work, winner, dialect, gateway)
@@ -68,7 +72,8 @@ def _read_whole(work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> N
         winner.fault = fault
         work.winner = None
         raise
-    work.tokens, work.tier_served, work.response_id = answer.usage, answer.tier, answer.response_id
+    work.tokens, work.response_id = answer.usage, answer.response_id
+    work.tier_served = winner.tier_told or answer.tier
 
 
 async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> bytes:
@@ -95,7 +100,7 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
         raise _unfit(winner, "The streamed answer could not be assembled.") from None
 
 
-async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying) -> None:
+async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying, framing: Framing) -> None:
     reply, reader = call.reply, winner.reader
     if reader is None:
         raise ApplianceFault("internal_error")
@@ -103,9 +108,10 @@ async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying) ->
     work.answered_s = trio.current_time()
     _take_facts(work, winner)
     if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
-        await reply.send(stream_facts(work, gateway.prices) + winner.first)
+        facts = stream_facts(work, gateway.prices) if framing == "sse" else b""  # JSON has no comments
+        await reply.send(facts + winner.first)
     else:
-        headers = [*STREAM_HEADERS, *race_headers(work, gateway.prices)]
+        headers = [*stream_headers(framing), *race_headers(work, gateway.prices)]
         if winner.head is not None:
             headers += to_client(winner.head.headers)
         await reply.start(headers, winner.first)
@@ -121,7 +127,7 @@ async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying) ->
 def _take_facts(work: Work, winner: Attempt) -> None:
     reader = winner.reader
     if reader is not None:
-        work.tier_served, work.response_id = reader.tier, reader.response_id
+        work.tier_served, work.response_id = winner.tier_told or reader.tier, reader.response_id
         if reader.usage is not None:
             work.tokens = reader.usage
 

@@ -166,7 +166,7 @@ def _attempt_record(
     if attempt is work.winner:
         served, response_id = work.tier_served, work.response_id
     else:
-        served = reader.tier if reader is not None else None
+        served = attempt.tier_told or (reader.tier if reader is not None else None)
         response_id = reader.response_id if reader is not None else None
     outcome = work.outcome_of(attempt)
     tokens = _tokens(work, attempt)
@@ -224,6 +224,8 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         # an answer that came to its end is billed as it came
         "partial" if attempt.end == "complete" else attempt.target.provider.abort_billing,
     )
+    if reader is not None and (early := reader.early) is not None and tokens.certainty == "estimated":
+        return Tokens(early.input, tokens.output, early.cached, early.cache_write, None, "estimated")
     told = work.tokens  # of the winner, who was asked the same: better than any guess from bytes
     if tokens.input and tokens.certainty == "estimated" and told.certainty == "known" and told.input is not None:
         return Tokens(told.input, tokens.output, 0, 0, None, "estimated")

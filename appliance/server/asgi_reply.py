@@ -16,7 +16,7 @@ from appliance.net.stream import RECEIVE_BYTES
 from appliance.request.call import Call, Header
 from appliance.server.front import Front
 from appliance.server.reply import NO_BODY_STATUS
-from appliance.server.routes import find
+from appliance.server.routes import dialect_of, find
 
 Message = MutableMapping[str, Any]
 
@@ -136,7 +136,7 @@ class InferenceApp:
             reply = AsgiReply(send, nursery, close=close, head_only=method == b"HEAD")
             try:
                 key = front.gateway.identify(table.get, scope["query_string"], peer)
-                endpoint, argument = find(method, path)
+                endpoint, argument = find(method, path, table.get)
                 body, held_bytes = await self._read(receive, table)
                 if body is None:
                     nursery.cancel_scope.cancel()
@@ -146,7 +146,7 @@ class InferenceApp:
                     raise ApplianceFault("shutting_down")
             except Fault as fault:
                 with suppress(trio.BrokenResourceError):  # the client is gone
-                    await front.refuse(reply, fault, request_id)
+                    await front.refuse(reply, fault, request_id, dialect_of(path, table.get))
             else:
                 call = Call(
                     endpoint=endpoint,

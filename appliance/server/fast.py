@@ -22,7 +22,7 @@ from appliance.request.call import Call
 from appliance.request.endpoint import CHAT, Endpoint
 from appliance.server.front import Front, protocol_fault
 from appliance.server.reply import FastReply
-from appliance.server.routes import find, ours
+from appliance.server.routes import dialect_of, find, ours
 
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
@@ -140,7 +140,7 @@ class FastConnection:
                     self._kin = None  # until this head has been found good: another's key must not serve the last one
                     self._address = front.proxies.client(self._peer, head.headers)
                     key = self._key = front.gateway.identify(head.get, head.query, self._address)
-                    self._endpoint, self._argument = find(head.method, head.path)
+                    self._endpoint, self._argument = find(head.method, head.path, head.get)
                     self._kin = head.kin
                 if head.has_body:
                     self._body = reader.next_body()
@@ -240,7 +240,9 @@ class FastConnection:
         self._left -= 1
         last = last or self._front.stopping or self._left <= 0
         self._reply = reply = FastReply(self._stream, self._head, self._front.date, last)
-        await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()))
+        head = self._head
+        dialect = "openai_chat" if head is None else dialect_of(head.path, head.get)
+        await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()), dialect)
 
     def _let_go(self) -> None:
         if self._held_bytes:

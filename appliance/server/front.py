@@ -109,10 +109,10 @@ class Front:
         self._next_random = at + ID_RANDOM_BYTES
         return request_id(at_unix_us, self._random[at : at + ID_RANDOM_BYTES])
 
-    async def refuse(self, reply: Reply, fault: Fault, request_id: str) -> None:
+    async def refuse(self, reply: Reply, fault: Fault, request_id: str, dialect: str = "openai_chat") -> None:
         """Turn a request away that never became a call: it has no record, but it is counted."""
         self.on_refused(fault.kind.code)
-        await self.gateway.refuse(reply, fault, request_id)
+        await self.gateway.refuse(reply, fault, request_id, dialect)
 
     async def watch(self) -> None:
         """Look at every connection now and then, until cancelled; so no limit is passed by more than a half."""

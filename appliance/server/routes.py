@@ -3,21 +3,49 @@
 The fast lane owns whole prefixes, their 404s included; everything else belongs to the ASGI lane.
 """
 
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from appliance.domain.errors import CallerFault
-from appliance.request.endpoint import CHAT, EMBEDDINGS, MODEL, MODELS, RESPONSES, Endpoint
+from appliance.request.endpoint import (
+    ANTHROPIC_MODEL,
+    ANTHROPIC_MODELS,
+    CHAT,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    MODEL,
+    MODELS,
+    RESPONSES,
+    Endpoint,
+)
 
 MOUNTS = (b"/v1", b"/api/v1")
+ANTHROPIC_MOUNTS = (b"/anthropic/v1",)
 OWNED = (b"/v1", b"/api/v1", b"/anthropic", b"/v1beta")
 
-INFERENCE: tuple[tuple[bytes, bytes, Endpoint], ...] = (
-    (b"POST", b"/chat/completions", CHAT),
-    (b"POST", b"/responses", RESPONSES),
-    (b"POST", b"/embeddings", EMBEDDINGS),
-    (b"GET", b"/models", MODELS),
-    (b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
+_Row = tuple[tuple[bytes, ...], bytes, bytes, Endpoint]
+INFERENCE: tuple[_Row, ...] = (
+    (MOUNTS, b"POST", b"/chat/completions", CHAT),
+    (MOUNTS, b"POST", b"/responses", RESPONSES),
+    (MOUNTS, b"POST", b"/embeddings", EMBEDDINGS),
+    (MOUNTS, b"GET", b"/models", MODELS),
+    (MOUNTS, b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
+    (MOUNTS + ANTHROPIC_MOUNTS, b"POST", b"/messages", MESSAGES),
+    (MOUNTS + ANTHROPIC_MOUNTS, b"POST", b"/messages/count_tokens", COUNT_TOKENS),
+    (ANTHROPIC_MOUNTS, b"GET", b"/models", ANTHROPIC_MODELS),
+    (ANTHROPIC_MOUNTS, b"GET", b"/models/{id}", ANTHROPIC_MODEL),
 )
+"""(mounts, method, path, endpoint); where an OpenAI list of models is, other SDKs get theirs by their headers."""
+
+PROBES: tuple[tuple[str, str], ...] = (
+    ("GET", "/"),
+    ("GET", "/api/hello"),
+    ("GET", "/anthropic"),
+    ("GET", "/anthropic/"),
+    ("GET", "/anthropic/api/hello"),
+)
+"""What agents ask before their first call, to see whether anybody is there: answered to anyone, by the ASGI lane."""
 
 HEALTH: tuple[tuple[str, str], ...] = (
     ("GET", "/healthz"),
@@ -48,23 +76,38 @@ ADMIN: tuple[tuple[str, str], ...] = (
 )
 
 ROUTES: tuple[tuple[str, str], ...] = (
-    *((method.decode(), (mount + path).decode()) for mount in MOUNTS for method, path, _ in INFERENCE),
+    *(
+        (method.decode(), (mount + path).decode())
+        for mount in dict.fromkeys(mount for mounts, *_ in INFERENCE for mount in mounts)
+        for mounts, method, path, _ in INFERENCE
+        if mount in mounts
+    ),
+    *PROBES,
     *HEALTH,
     *ADMIN,
 )
 """Every route there is, by method and path; the documentation and the application are tested against it."""
 
-_EXACT = {mount + path: (method, endpoint) for mount in MOUNTS for method, path, endpoint in INFERENCE}
-_MODEL_PREFIXES = tuple(mount + b"/models/" for mount in MOUNTS)
+_EXACT = {mount + path: (method, endpoint) for mounts, method, path, endpoint in INFERENCE for mount in mounts}
+_MODEL_PREFIXES = {
+    mount + b"/models/": endpoint
+    for mounts, _, path, endpoint in INFERENCE
+    if path.endswith(b"{id}")
+    for mount in mounts
+}
 _OWNED_PREFIXES = tuple(prefix + b"/" for prefix in OWNED)
+_PROBED = frozenset(path.encode() for _, path in PROBES)
+
+Get = Callable[[bytes], bytes | None]
+"""The value of a header by its lower-case name, or None."""
 
 
 def ours(path: bytes) -> bool:
     """Whether the fast lane answers this path, be it with a 404."""
-    return path in _EXACT or path.startswith(_OWNED_PREFIXES) or path in OWNED
+    return path in _EXACT or ((path.startswith(_OWNED_PREFIXES) or path in OWNED) and path not in _PROBED)
 
 
-def find(method: bytes, path: bytes) -> tuple[Endpoint, str]:
+def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
     """The endpoint of a request, and the `{id}` of its path ("" if there is none).
 
     Raises CallerFault route_not_found or method_not_allowed (with its Allow header). HEAD is answered as GET.
@@ -72,12 +115,31 @@ def find(method: bytes, path: bytes) -> tuple[Endpoint, str]:
     found = _EXACT.get(path)
     argument = ""
     if found is None:
-        if not path.startswith(_MODEL_PREFIXES):
+        mount, models, rest = path.partition(b"/models/")
+        one = _MODEL_PREFIXES.get(mount + models)
+        if one is None:
             raise CallerFault("route_not_found")
-        argument = unquote_to_bytes(path.split(b"/models/", 1)[1]).decode("utf-8", "replace")
-        found = (b"GET", MODEL)
+        argument = unquote_to_bytes(rest).decode("utf-8", "replace")
+        found = (b"GET", one)
     wanted, endpoint = found
+    if endpoint.listed and _family(get) == "anthropic":
+        endpoint = ANTHROPIC_MODEL if argument else ANTHROPIC_MODELS
     if method != wanted and not (method == b"HEAD" and wanted == b"GET"):
         allow = b"GET, HEAD" if wanted == b"GET" else wanted
         raise CallerFault("method_not_allowed", headers=((b"allow", allow),))
     return endpoint, argument
+
+
+def dialect_of(path: bytes, get: Get) -> str:
+    """The dialect in which a request is turned away that never became a call."""
+    found = _EXACT.get(path)
+    if found is not None and not found[1].listed:
+        return found[1].dialect
+    if path.startswith(b"/anthropic"):
+        return "anthropic_messages"
+    return f"{_family(get)}_models"
+
+
+def _family(get: Get) -> str:
+    """Whose SDK asks, where the path does not tell: each sends a header that the others do not."""
+    return "openai" if get(b"anthropic-version") is None else "anthropic"

@@ -12,12 +12,17 @@ from appliance.server.admin.desk import refusal
 from appliance.server.asgi_reply import InferenceApp
 from appliance.server.docs import errors_page
 from appliance.server.front import Front
-from appliance.server.routes import OWNED
+from appliance.server.routes import OWNED, PROBES
 
 
 async def healthz(_: Request) -> Response:
     """GET /healthz: that the process answers, and nothing else."""
     return Response("ok\n", media_type="text/plain")
+
+
+async def probe(_: Request) -> Response:
+    """What agents ask before their first call: that somebody is here."""
+    return Response("startline\n", media_type="text/plain")
 
 
 async def _unrouted(request: Request, _: Exception) -> Response:
@@ -37,6 +42,7 @@ def build(front: Front, admin: Sequence[BaseRoute] = ()) -> Starlette:
     inference = InferenceApp(front)
     return Starlette(
         routes=[
+            *(Route(path, probe) for _, path in PROBES),
             Route("/healthz", healthz),
             Route("/docs/errors", errors_page),
             *admin,

@@ -23,7 +23,7 @@ SECRET_ROW = "providers.secret"
 _ORGANISATION = ", ".join(Organisation.__struct_fields__)
 _KEY = ", ".join(ApiKey.__struct_fields__)
 _PROVIDER = ", ".join(Provider.__struct_fields__)
-_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers")
+_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers", "dialects")
 
 
 class Snapshot(msgspec.Struct, frozen=True):

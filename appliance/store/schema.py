@@ -70,7 +70,17 @@ def _first(connection: apsw.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first,)
+def _profiles(connection: apsw.Connection) -> None:
+    """What a provider's profile says: its name, the credential's header, where each dialect is spoken."""
+    for column in (
+        "profile TEXT NOT NULL DEFAULT ''",
+        "auth TEXT NOT NULL DEFAULT ''",
+        "dialects TEXT NOT NULL DEFAULT '[]'",
+    ):
+        connection.execute(f"ALTER TABLE providers ADD COLUMN {column}")
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles)
 
 
 def migrate(

@@ -18,7 +18,7 @@ from appliance.upstream.headers import Header, to_client
 from appliance.upstream.target import Target, request_head
 from appliance.upstream.transport import Exchange, Pool
 from appliance.wire.dialect import Dialect, StreamReader
-from appliance.wire.provider_errors import read_error
+from appliance.wire.provider_errors import read_error, word
 
 ERROR_BODY_BYTES = 1024 * 1024
 ERROR_BODY_S = 2.0
@@ -63,6 +63,7 @@ class Attempt:
         "started_s",
         "stream",
         "target",
+        "tier_told",
         "touched_s",
         "whole",
     )
@@ -105,6 +106,7 @@ class Attempt:
         self.end: End = "running"
         self.head: ResponseHead | None = None
         self.fault: Fault | None = None
+        self.tier_told: str | None = None
         self.first = b""
         self.whole: bytes | None = None
 
@@ -121,6 +123,8 @@ class Attempt:
                 self.target.origin, self._make_head, self.body, self._sent
             )
             self.body = b""  # sent for good; a stream may last, and prompts are long
+            if self.dialect.TIER_HEADER is not None:
+                self.tier_told = word((answer.get(self.dialect.TIER_HEADER) or b"").decode("latin-1"))
             if not 200 <= answer.status < 300:
                 await self._error(answer)
             elif self.stream:
@@ -190,7 +194,8 @@ class Attempt:
                 if size_bytes > self._most_bytes and not reader.started:
                     raise UpstreamFault("provider_garbled", "The stream is long and has not started.", phase="stream")
             else:
-                raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
+                _check_end(reader)
+                break
         self._started(reader)
         self.first = b"".join(parts)
 
@@ -240,7 +245,8 @@ class Attempt:
                 data = await self._exchange.body()
                 self.touched_s = trio.current_time()
                 if not data:
-                    raise reader.eof() or UpstreamFault("provider_cut_off", phase="stream")
+                    _check_end(reader)
+                    break
                 events = reader.feed(data)
                 if self.content_s is None and reader.content_started:
                     self.content_s = self.touched_s
@@ -319,3 +325,10 @@ class Attempt:
     def received_bytes(self) -> int:
         """Bytes that came from the provider."""
         return self._exchange.received_bytes
+
+
+def _check_end(reader: StreamReader) -> None:
+    """The body has ended: in good order, where the dialect ends so. Raises UpstreamFault."""
+    fault = reader.eof()
+    if fault is not None or not reader.terminal:
+        raise fault or UpstreamFault("provider_cut_off", phase="stream")

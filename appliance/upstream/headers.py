@@ -35,16 +35,38 @@ TO_CLIENT = frozenset(
         b"x-amzn-requestid",
         b"openai-processing-ms",
         b"openai-version",
+        b"x-gemini-service-tier",
     }
 )
-TO_CLIENT_PREFIXES = (b"x-ratelimit-", b"x-codex-")
+TO_CLIENT_PREFIXES = (
+    b"x-ratelimit-",
+    b"x-codex-",
+    b"anthropic-ratelimit-",
+    b"anthropic-priority-",
+    b"anthropic-fast-",
+)
 
 Header = tuple[bytes, bytes]
 
+_OPENAI_ONLY = frozenset({b"openai-beta"})
+OF_FAMILY: dict[str, frozenset[bytes]] = {
+    "openai": TO_PROVIDER,
+    "anthropic": (TO_PROVIDER - _OPENAI_ONLY) | {b"anthropic-version", b"anthropic-beta", b"x-app"},
+    "gemini": (TO_PROVIDER - _OPENAI_ONLY) | {b"x-goog-api-client", b"x-server-timeout"},
+}
+"""What a provider gets, by the family of the dialect that it is called in."""
 
-def to_provider(headers: Iterable[Header]) -> list[Header]:
+VERSION: Header = (b"anthropic-version", b"2023-06-01")
+"""Anthropic refuses a request without one; this is the only one there is."""
+
+
+def to_provider(headers: Iterable[Header], family: str = "openai") -> list[Header]:
     """The client's headers that the provider gets; names in lower case."""
-    return [header for header in headers if header[0] in TO_PROVIDER or header[0].startswith(TO_PROVIDER_PREFIXES)]
+    wanted = OF_FAMILY[family]
+    kept = [header for header in headers if header[0] in wanted or header[0].startswith(TO_PROVIDER_PREFIXES)]
+    if family == "anthropic" and all(name != b"anthropic-version" for name, _ in kept):
+        kept.append(VERSION)
+    return kept
 
 
 def to_client(headers: Iterable[Header]) -> list[Header]:

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.domain.catalog import Provider
-from appliance.http1.write import header_lines, safe_value
+from appliance.http1.write import header_lines, safe_target, safe_value
 from appliance.upstream.headers import Header
 from appliance.upstream.origin import Origin, parse_base_url
+
+BEARER = b"authorization: Bearer "
+USUAL_AUTH = {"openai": "bearer", "anthropic": "x-api-key", "gemini": "x-goog-api-key"}
+"""The header that a family's own provider takes its credential in."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -19,20 +23,31 @@ class Target(msgspec.Struct, frozen=True):
     provider: Provider
     origin: Origin
     start: bytes
+    credential: bytes = BEARER
+    """What comes before the credential in its header's line."""
 
 
-def target(provider: Provider, path: bytes, method: bytes = b"POST") -> Target:
-    """The target of `path` (such as b"/chat/completions") at a provider. Raises ValueError for a bad base URL."""
-    base = parse_base_url(provider.base_url)
+def target(provider: Provider, path: bytes, method: bytes = b"POST", dialect: str = "") -> Target:
+    """The target of `path` (such as b"/chat/completions") at a provider; whatever cannot stand there is encoded.
+
+    `dialect`: the one that is spoken, empty: the provider's own. Raises ValueError for a bad base URL, or a dialect
+    that the provider does not speak.
+    """
+    url = provider.base_for(dialect) if dialect else provider.base_url
+    if url is None:
+        raise ValueError("the provider does not speak this dialect")
+    base = parse_base_url(url)
     lines = [
-        method + b" " + base.prefix + path + b" HTTP/1.1",
+        method + b" " + base.prefix + safe_target(path) + b" HTTP/1.1",
         b"host: " + base.authority,
         b"accept-encoding: identity",
     ]
     if method == b"POST":
         lines.append(b"content-type: application/json")
     lines += [name.lower().encode() + b": " + safe_value(value) for name, value in provider.headers]
-    return Target(provider, base.origin, b"\r\n".join(lines) + b"\r\n")
+    auth = provider.auth or USUAL_AUTH.get((dialect or provider.family).partition("_")[0], "bearer")
+    credential = BEARER if auth == "bearer" else auth.encode() + b": "
+    return Target(provider, base.origin, b"\r\n".join(lines) + b"\r\n", credential)
 
 
 def request_head(
@@ -49,7 +64,7 @@ def request_head(
     return b"".join(
         (
             to.start,
-            b"authorization: Bearer ",
+            to.credential,
             safe_value(secret),
             b"\r\naccept: text/event-stream\r\n" if stream else b"\r\naccept: application/json\r\n",
             header_lines(headers),

@@ -16,6 +16,10 @@ StartedAt = Literal["output", "content"]
 """What counts as the start of an answer: any proof that generation runs, or the first content."""
 
 
+Framing = Literal["sse", "array"]
+"""How a client wants its stream: server-sent events, or (Gemini without `alt=sse`) one JSON array that grows."""
+
+
 class NotAssemblable(ValueError):
     """The streamed answer has a part that cannot be put together as the unstreamed one (audio)."""
 
@@ -25,6 +29,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     `service_tier` is the client's own value as sent, `start_within` its wish from body or header (body first).
     `estimated_input_tokens` is a quarter of the body's bytes. `why_not_raced` is None when it may be raced.
+    `framing` is that of the client's stream.
     """
 
     model: str
@@ -36,6 +41,7 @@ class Asked(msgspec.Struct, frozen=True):
     estimated_input_tokens: int
     body: RequestBody
     not_raced: "WhyNotRaced"
+    framing: Framing = "sse"
 
     @property
     def why_not_raced(self) -> str | None:
@@ -80,6 +86,9 @@ class StreamReader(Protocol):
     tier: str | None
     response_id: str | None
     usage: Tokens | None
+    early: Tokens | None
+    """What was told of the input before the usage was complete (Anthropic tells it first), else None."""
+
     events: int
     sequence_number: int
 
@@ -116,8 +125,12 @@ class StreamReaderClass(Protocol):
         drop_usage: bool = False,
         provider: str = "",
         tier_asked: str | None = None,
+        framing: Framing = "sse",
     ) -> StreamReader:
-        """A reader for one stream; `drop_usage` withholds the usage-only chunk that the client did not ask for."""
+        """A reader for one stream; `drop_usage` withholds the usage-only chunk that the client did not ask for.
+
+        `framing`: how what `feed` returns is written; it is read from server-sent events always.
+        """
         ...
 
 
@@ -137,7 +150,8 @@ class Dialect(Protocol):
     """A dialect module."""
 
     NAME: str
-    PATH: str
+    TIER_HEADER: bytes | None
+    """The header of an answer that names the tier served; None: its body does."""
 
     @property
     def StreamReader(self) -> StreamReaderClass:  # noqa: N802  the module's class
@@ -149,8 +163,14 @@ class Dialect(Protocol):
         """The class of its assemblers."""
         ...
 
-    def read_request(self, body: RequestBody, header_start_within: bytes | None) -> Asked:
-        """What was asked. Raises CallerFault with the parameter named."""
+    def read_request(
+        self, body: RequestBody, header_start_within: bytes | None, argument: str = "", query: bytes = b""
+    ) -> Asked:
+        """What was asked; `argument` is the model's part of the path. Raises CallerFault with the parameter named."""
+        ...
+
+    def path(self, asked: Asked, *, model: str, stream: bool) -> bytes:
+        """Where the call goes, below a provider's base URL, with the query that the dialect itself needs."""
         ...
 
     def upstream_body(self, asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
@@ -161,10 +181,18 @@ class Dialect(Protocol):
         """The facts of an unstreamed answer. Raises UpstreamFault for an error inside a 200, or garbage."""
         ...
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, framing: Framing = "sse") -> bytes:
         """Bytes that keep a silent stream open and that every client ignores."""
         ...
 
-    def error_event(self, fault: Fault, *, sequence_number: int = 0, response_id: str | None = None) -> bytes:
+    def error_event(
+        self,
+        fault: Fault,
+        *,
+        sequence_number: int = 0,
+        response_id: str | None = None,
+        request_id: str = "",
+        framing: Framing = "sse",
+    ) -> bytes:
         """The events that end a stream which failed, on which SDKs raise. Nothing may follow them."""
         ...

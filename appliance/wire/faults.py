@@ -1,6 +1,7 @@
 """Faults as the caller sees them. The rule: the dialect's own envelope, and in it one block, the same everywhere.
 
-A provider's error in the caller's dialect passes byte for byte; the block then travels in `x-startline-error`.
+A provider's error in the caller's dialect passes byte for byte; the block then travels in `x-startline-error`. Across
+dialects it is written anew, with its status and its message.
 """
 
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.domain.errors import Fault, UpstreamFault
+from appliance.wire.provider_errors import family_of
 
 JSON: Final = b"application/json"
 DOC_PATH: Final = "/docs/errors#"
@@ -25,6 +27,38 @@ _TYPES: Final = {
     "internal": "server_error",
     "canceled": "server_error",
 }
+
+
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Source: the official SDK's error types; what is missing is `invalid_request_error` below 500, `api_error` above."""
+
+_GOOGLE_STATUSES: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""Source: google.rpc.Code's mapping to HTTP; what is missing is `INVALID_ARGUMENT` below 500, `INTERNAL` above."""
 
 
 def block(fault: Fault) -> dict[str, Any]:
@@ -48,17 +82,42 @@ def openai_error(fault: Fault) -> dict[str, Any]:
     else:
         kind = _TYPES[fault.klass]
     error: dict[str, Any] = {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code}
-    if isinstance(fault, UpstreamFault) and fault.body is not None:
-        error |= _providers_own(fault.body)
+    error |= _providers_own(fault, "openai")
+    error["startline"] = block(fault)
+    return error
+
+
+def anthropic_error(fault: Fault) -> dict[str, Any]:
+    """The object under `error` in Anthropic's dialect."""
+    usual = "invalid_request_error" if fault.status < 500 else "api_error"
+    error: dict[str, Any] = {"type": _ANTHROPIC_TYPES.get(fault.status, usual), "message": fault.message}
+    error |= _providers_own(fault, "anthropic")
+    error["startline"] = block(fault)
+    return error
+
+
+def google_error(fault: Fault) -> dict[str, Any]:
+    """The object under `error` in Google's dialects: google.rpc.Status, the block among its fields."""
+    usual = "INVALID_ARGUMENT" if fault.status < 500 else "INTERNAL"
+    status = _GOOGLE_STATUSES.get(fault.status, usual)
+    error: dict[str, Any] = {"code": fault.status, "message": fault.message, "status": status}
+    error |= _providers_own(fault, "gemini")
     error["startline"] = block(fault)
     return error
 
 
 def fault_body(fault: Fault, dialect: str, request_id: str) -> tuple[bytes, bytes]:
     """(body, content type) of the answer. A provider's own body passes unchanged to a caller of its dialect."""
-    if fault.body is not None and dialect.startswith("openai"):
+    family = family_of(dialect)
+    if fault.body is not None and fault.family == family:
         return fault.body, fault.content_type or JSON
-    answer: dict[str, Any] = {"error": openai_error(fault)}
+    if family == "gemini":
+        return _ENCODER.encode({"error": google_error(fault)}), JSON
+    answer: dict[str, Any]
+    if family == "anthropic":
+        answer = {"type": "error", "error": anthropic_error(fault)}
+    else:
+        answer = {"error": openai_error(fault)}
     if request_id:
         answer["request_id"] = request_id
     return _ENCODER.encode(answer), JSON
@@ -76,10 +135,18 @@ def fault_header(fault: Fault) -> bytes:
     )
 
 
-def _providers_own(body: bytes) -> dict[str, Any]:
+def _providers_own(fault: Fault, family: str) -> dict[str, Any]:
+    """What the provider's own error says: all of it in its own dialect, the message alone in another."""
+    if fault.body is None or not isinstance(fault, UpstreamFault):
+        return {}
     try:
-        answer = _ERROR.decode(body)
+        answer = _ERROR.decode(fault.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     error = answer.get("error")
-    return error if isinstance(error, dict) else {}
+    if not isinstance(error, dict):
+        return {}
+    if fault.family == family:
+        return error
+    message = error.get("message")
+    return {"message": message} if isinstance(message, str) and message else {}

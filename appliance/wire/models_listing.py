@@ -1,10 +1,20 @@
-"""The list of models in OpenAI's shape. The rule: the shape's own fields first, what Startline knows in one block."""
+"""The list of models in each dialect. The rule: the shape's own fields first, what Startline knows in one block.
+
+OpenAI's list is whole; Anthropic's comes in pages by id, Google's by an opaque token (here: the next row's number).
+Sources: the official SDKs' types of models and of their pages.
+"""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
+from appliance.wire.provider_errors import family_of
+
+MOST_LISTED = 1000
+ANTHROPIC_PAGE = 20
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -18,22 +28,78 @@ class ModelRow(msgspec.Struct, frozen=True):
     created_unix_s: int = 0
 
 
-def models_body(rows: Sequence[ModelRow]) -> bytes:
-    """`GET /v1/models`."""
-    return _ENCODER.encode({"object": "list", "data": [_model(row) for row in rows]})
+class Page(msgspec.Struct, frozen=True):
+    """What part of a list is asked for; `most` 0: the dialect's usual page."""
+
+    most: int = 0
+    after: str = ""
+    before: str = ""
+    token: str = ""
 
 
-def model_body(row: ModelRow) -> bytes:
-    """`GET /v1/models/{id}`."""
-    return _ENCODER.encode(_model(row))
+def page_of(query: bytes) -> Page:
+    """The page that a query asks for, in either dialect's words; what is not understood is ignored."""
+    if not query:
+        return Page()
+    asked = {name: values[0] for name, values in parse_qs(query.decode("latin-1")).items()}
+    most = asked.get("limit") or asked.get("pageSize") or asked.get("page_size") or "0"
+    return Page(
+        min(int(most), MOST_LISTED) if most.isdecimal() and len(most) < 6 else 0,
+        asked.get("after_id", ""),
+        asked.get("before_id", ""),
+        asked.get("pageToken") or asked.get("page_token") or "",
+    )
 
 
-def _model(row: ModelRow) -> dict[str, Any]:
+def models_body(rows: Sequence[ModelRow], dialect: str = "openai_models", page: Page = Page()) -> bytes:
+    """The list of models."""
+    if family_of(dialect) == "anthropic":
+        return _ENCODER.encode(_anthropic_page(rows, page))
+    return _ENCODER.encode({"object": "list", "data": [_openai(row) for row in rows]})
+
+
+def model_body(row: ModelRow, dialect: str = "openai_models") -> bytes:
+    """One model."""
+    return _ENCODER.encode(_anthropic(row) if family_of(dialect) == "anthropic" else _openai(row))
+
+
+def _known(row: ModelRow) -> dict[str, Any]:
+    return {"provider": row.provider, "tiers": row.tiers, "flex_race": row.flex_race}
+
+
+def _openai(row: ModelRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "object": "model",
         "created": row.created_unix_s,
         "owned_by": row.provider,
         "service_tiers": row.tiers,
-        "startline": {"provider": row.provider, "tiers": row.tiers, "flex_race": row.flex_race},
+        "startline": _known(row),
+    }
+
+
+def _anthropic(row: ModelRow) -> dict[str, Any]:
+    created = datetime.fromtimestamp(row.created_unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "type": "model",
+        "id": row.id,
+        "display_name": row.id,
+        "created_at": created,
+        "lifecycle": "active",
+        "startline": _known(row),
+    }
+
+
+def _anthropic_page(rows: Sequence[ModelRow], page: Page) -> dict[str, Any]:
+    ids = [row.id for row in rows]
+    most = page.most or ANTHROPIC_PAGE
+    begin = ids.index(page.after) + 1 if page.after in ids else 0
+    end = ids.index(page.before) if page.before in ids else len(ids)
+    shown = rows[max(begin, end - most) : end] if page.before in ids else rows[begin : begin + most]
+    more = begin < end - most if page.before in ids else begin + most < len(ids)
+    return {
+        "data": [_anthropic(row) for row in shown],
+        "has_more": more,
+        "first_id": shown[0].id if shown else None,
+        "last_id": shown[-1].id if shown else None,
     }

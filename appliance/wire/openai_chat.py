@@ -18,7 +18,7 @@ import msgspec
 
 from appliance.domain.errors import Fault, UpstreamFault
 from appliance.wire.body import RequestBody
-from appliance.wire.dialect import Answer, Asked
+from appliance.wire.dialect import Answer, Asked, Framing
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_chat_assembly import Assembler
 from appliance.wire.openai_request import read_asked, write_body
@@ -29,19 +29,19 @@ from appliance.wire.tokens_openai import read_usage
 
 __all__ = [
     "NAME",
-    "PATH",
+    "TIER_HEADER",
     "Assembler",
     "StreamReader",
     "error_event",
     "keep_alive",
+    "path",
     "read_answer",
     "read_request",
     "upstream_body",
 ]
 
 NAME: Final = "openai_chat"
-PATH: Final = "chat/completions"
-"""Below the provider's base URL."""
+TIER_HEADER: Final[bytes | None] = None
 
 _DONE = b"[DONE]"
 _CONTENT_FIELDS: Final = (
@@ -104,9 +104,14 @@ def _not_raced(body: RequestBody) -> str | None:
     return None
 
 
-def read_request(body: RequestBody, header_start_within: bytes | None) -> Asked:
+def read_request(body: RequestBody, header_start_within: bytes | None, argument: str = "", query: bytes = b"") -> Asked:
     """What was asked. Raises CallerFault with the parameter named."""
     return read_asked(body, header_start_within, ("max_completion_tokens", "max_tokens"), _not_raced)
+
+
+def path(asked: Asked, *, model: str, stream: bool) -> bytes:
+    """Where the call goes, below the provider's base URL."""
+    return b"/chat/completions"
 
 
 def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
@@ -229,11 +234,18 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
     )
 
 
-def keep_alive() -> bytes:
+def keep_alive(framing: Framing = "sse") -> bytes:
     """Bytes that keep a silent stream open and that every client ignores."""
     return comment(b"keep-alive")
 
 
-def error_event(fault: Fault, *, sequence_number: int = 0, response_id: str | None = None) -> bytes:
+def error_event(
+    fault: Fault,
+    *,
+    sequence_number: int = 0,
+    response_id: str | None = None,
+    request_id: str = "",
+    framing: Framing = "sse",
+) -> bytes:
     """The chunk that ends a stream which failed: SDKs raise on its `error`. No [DONE] may follow."""
     return event(_ENCODER.encode({"error": openai_error(fault)}))

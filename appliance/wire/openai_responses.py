@@ -22,7 +22,7 @@ import msgspec
 
 from appliance.domain.errors import Fault, UpstreamFault
 from appliance.wire.body import RequestBody
-from appliance.wire.dialect import Answer, Asked, NotAssemblable
+from appliance.wire.dialect import Answer, Asked, Framing, NotAssemblable
 from appliance.wire.faults import openai_error
 from appliance.wire.openai_request import read_asked, tool_of, write_body
 from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, decode_event, short_id
@@ -31,8 +31,7 @@ from appliance.wire.sse import SseSplitter, comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
 
 NAME: Final = "openai_responses"
-PATH: Final = "responses"
-"""Below the provider's base URL."""
+TIER_HEADER: Final[bytes | None] = None
 
 _COMPLETE: Final = frozenset({b"response.completed", b"response.incomplete"})
 _TERMINAL: Final = _COMPLETE | {b"response.failed"}
@@ -99,9 +98,14 @@ def _not_raced(body: RequestBody) -> str | None:
     return None if tool is None else f"tool_{tool}"
 
 
-def read_request(body: RequestBody, header_start_within: bytes | None) -> Asked:
+def read_request(body: RequestBody, header_start_within: bytes | None, argument: str = "", query: bytes = b"") -> Asked:
     """What was asked. Raises CallerFault with the parameter named."""
     return read_asked(body, header_start_within, ("max_output_tokens",), _not_raced)
+
+
+def path(asked: Asked, *, model: str, stream: bool) -> bytes:
+    """Where the call goes, below the provider's base URL."""
+    return b"/responses"
 
 
 def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
@@ -241,12 +245,19 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
     return Answer(word(whole.service_tier), read_usage(whole.usage), short_id(whole.id))
 
 
-def keep_alive() -> bytes:
+def keep_alive(framing: Framing = "sse") -> bytes:
     """Bytes that keep a silent stream open and that every client ignores."""
     return comment(b"keep-alive")
 
 
-def error_event(fault: Fault, *, sequence_number: int = 0, response_id: str | None = None) -> bytes:
+def error_event(
+    fault: Fault,
+    *,
+    sequence_number: int = 0,
+    response_id: str | None = None,
+    request_id: str = "",
+    framing: Framing = "sse",
+) -> bytes:
     """`error`, on whose nested object the SDKs raise, then `response.failed`, which agents such as Codex wait for."""
     error = openai_error(fault)
     told = {"code": error.get("code"), "message": error.get("message"), "param": error.get("param")}

@@ -5,13 +5,13 @@ searching the bytes for marks (0.3 µs against 0.27 µs for each mark), and cont
 """
 
 import re
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from appliance.domain.errors import UpstreamFault
 from appliance.domain.tokens import Tokens
-from appliance.wire.dialect import StartedAt
+from appliance.wire.dialect import Framing, StartedAt
 from appliance.wire.provider_errors import in_stream, word
 from appliance.wire.sse import MAX_EVENT_BYTES, SseSplitter
 
@@ -25,7 +25,10 @@ _EMPTY = frozenset({b"", b"null", b'""', b"[]", b"{}", b"false"})
 
 
 class OpenAIStream:
-    """The part of a `StreamReader` that both dialects share; a subclass says in `_look` what an event means."""
+    """The part of a `StreamReader` that all dialects share; a subclass says in `_look` what an event means."""
+
+    FAMILY: ClassVar[str] = "openai"
+    """Whose shape of errors it is."""
 
     __slots__ = (
         "_bytes",
@@ -37,6 +40,7 @@ class OpenAIStream:
         "_tier_asked",
         "_wants_content",
         "content_started",
+        "early",
         "events",
         "fault",
         "fault_event",
@@ -56,6 +60,7 @@ class OpenAIStream:
         drop_usage: bool = False,
         provider: str = "",
         tier_asked: str | None = None,
+        framing: Framing = "sse",
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         self._splitter = SseSplitter(max_event_bytes)
@@ -75,6 +80,7 @@ class OpenAIStream:
         self.tier: str | None = None
         self.response_id: str | None = None
         self.usage: Tokens | None = None
+        self.early: Tokens | None = None
         self.events = 0
         self.sequence_number = 0
 
@@ -151,7 +157,8 @@ class OpenAIStream:
         """An error object inside the stream; as a body of its own it takes the usual envelope."""
         if body is None:
             body = _ENCODER.encode({"error": error})
-        self._fail(in_stream(error, body, provider=self._provider, tier_asked=self._tier_asked), raw)
+        fault = in_stream(error, body, provider=self._provider, tier_asked=self._tier_asked, dialect=self.FAMILY)
+        self._fail(fault, raw)
         return False
 
     def _note_tier(self, tier: Any) -> None:

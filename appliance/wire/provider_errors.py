@@ -123,11 +123,14 @@ def read_error(
         retry_after_s=retry_after_s(headers, now_unix_s),
         phase="head",
         body=kept,
+        family=family_of(dialect),
         content_type=(headers(b"content-type") or b"application/json") if kept else None,
     )
 
 
-def in_stream(error: Any, body: bytes | None, *, provider: str, tier_asked: str | None) -> UpstreamFault:
+def in_stream(
+    error: Any, body: bytes | None, *, provider: str, tier_asked: str | None, dialect: str = "openai"
+) -> UpstreamFault:
     """The fault of an error object that came inside a 200 answer. `body` is that error as a body of its own."""
     kind, code = _codes(error)
     told = frozenset((kind, code)) - {None}
@@ -151,8 +154,14 @@ def in_stream(error: Any, body: bytes | None, *, provider: str, tier_asked: str 
         provider_code=code or kind,
         phase="stream",
         body=body,
+        family=family_of(dialect),
         content_type=b"application/json" if body else None,
     )
+
+
+def family_of(dialect: str) -> str:
+    """The family of a dialect's name: `openai`, `anthropic` or `gemini`; within one, errors have one shape."""
+    return dialect.partition("_")[0]
 
 
 def retry_after_s(headers: Headers, now_unix_s: float | None = None) -> float | None:

@@ -8,7 +8,7 @@ from appliance.cli.main import startline
 from appliance.domain.errors import FAULTS
 from appliance.domain.record import REASONS
 from appliance.server.metrics import METRICS
-from appliance.server.routes import ROUTES
+from appliance.server.routes import PROBES, ROUTES, ours
 from appliance.settings import describe
 from tests.shape.sources import ROOT
 
@@ -51,8 +51,8 @@ def test_routes() -> None:
         if path.startswith("/admin/v1/organisations") and method != "GET":
             assert who == "the operator", path
             continue
-        public = path in ("/healthz", "/docs/errors")
-        assert who.startswith("anyone" if public else "sk-sl-" if "/v1" in path[:7] else "mk-sl-"), path
+        public = path in ("/healthz", "/docs/errors") or (method, path) in PROBES
+        assert who.startswith("anyone" if public else "sk-sl-" if ours(path.encode()) else "mk-sl-"), path
 
 
 def test_commands() -> None:

@@ -19,10 +19,15 @@ def clock() -> trio.testing.MockClock:
 
 @pytest.fixture
 def stage(clock: trio.testing.MockClock, nursery: trio.Nursery) -> Callable[..., Stage]:
-    """Make a stage: `stage(flex=script, default=script, **facts)`; `untiered` is the script of a call without tier."""
+    """Make a stage: `stage(flex=script, default=script, **facts)`; `untiered` is the script of a call without tier.
 
-    def make(*, untiered: Any = None, **facts: Any) -> Stage:
-        scripts = {tier: facts.pop(tier) for tier in ("flex", "default", "priority", "auto") if tier in facts}
+    `scripts`: those of tiers that go by another word.
+    """
+
+    def make(*, untiered: Any = None, scripts: Any = None, **facts: Any) -> Stage:
+        scripts = (scripts or {}) | {
+            tier: facts.pop(tier) for tier in ("flex", "default", "priority", "auto") if tier in facts
+        }
         return Stage(nursery, scripts | ({None: untiered} if untiered is not None else {}), **facts)
 
     return make

@@ -164,7 +164,7 @@ class Provider:
                         return
                     buffer += data
                 body, buffer = msgspec.json.decode(buffer[:size]), buffer[size:]
-                asked = Asked(body.get("service_tier"), trio.current_time(), raw, body, ours)
+                asked = Asked(body.get("service_tier") or body.get("serviceTier"), trio.current_time(), raw, body, ours)
                 self.asked.append(asked)
                 if not await self._play(theirs, asked):
                     return
@@ -368,16 +368,18 @@ class Stage:
         *,
         headers: dict[bytes, bytes] | MappingProxyType[bytes, bytes] = NO_HEADERS,
         endpoint: Endpoint = CHAT,
+        argument: str = "",
+        query: bytes = b"",
     ) -> tuple[Call, Client]:
         """A call that has just arrived, and its client."""
         client = Client(self)
         usual: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
         call = Call(
             endpoint=endpoint,
-            argument="",
+            argument=argument,
             method=b"POST",
             path=b"/v1/" + endpoint.upstream.lstrip(b"/"),
-            query=b"",
+            query=query,
             headers=list(headers.items()),
             get=headers.get,
             body=msgspec.json.encode(usual | fields),

@@ -26,7 +26,7 @@ def listed(model: str = "", **key: Any) -> Any:
     )
     listing = Listing(Planner(directory, prices(), Slots(), Breakers(Rules()), Settings()), prices())
     asking = directory.keys()[0]
-    return msgspec.json.decode(listing.body(asking, Access(asking), model))
+    return msgspec.json.decode(listing.body("openai_models", asking, Access(asking), model))
 
 
 def test_each_id_is_listed_once_at_the_provider_that_it_reaches() -> None:

@@ -78,8 +78,8 @@ async def test_another_tuple_of_providers_is_compiled_anew(clock: MockClock, sta
 async def test_a_target_is_made_once(clock: MockClock, stage: Make) -> None:
     s = stage()
     (provider,) = s.directory.providers("org_test")
-    one = s.gateway.planner.target(provider, b"/chat/completions")
-    assert s.gateway.planner.target(provider, b"/chat/completions") is one
+    one = s.gateway.planner.target(provider, "openai_chat", b"/chat/completions")
+    assert s.gateway.planner.target(provider, "openai_chat", b"/chat/completions") is one
     assert one.start.startswith(b"POST /v1/chat/completions HTTP/1.1\r\nhost: provider.test\r\n")
 
 

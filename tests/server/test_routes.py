@@ -5,8 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.domain.errors import CallerFault
-from appliance.request.endpoint import CHAT, EMBEDDINGS, MODEL, MODELS, RESPONSES, Endpoint
-from appliance.server.routes import MOUNTS, OWNED, ROUTES, find, ours
+from appliance.request.endpoint import (
+    ANTHROPIC_MODEL,
+    ANTHROPIC_MODELS,
+    CHAT,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    MODEL,
+    MODELS,
+    RESPONSES,
+    Endpoint,
+)
+from appliance.server.routes import MOUNTS, OWNED, PROBES, ROUTES, dialect_of, find, ours
+
+NO_HEADERS = dict[bytes, bytes]().get
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
@@ -22,11 +35,13 @@ from appliance.server.routes import MOUNTS, OWNED, ROUTES, find, ours
         (b"GET", b"/models/openai/gpt-5.4%2Fb%20c", MODEL, "openai/gpt-5.4/b c"),
         (b"GET", b"/models/a/models/b", MODEL, "a/models/b"),
         (b"GET", b"/models/%ff", MODEL, "\ufffd"),
+        (b"POST", b"/messages", MESSAGES, ""),
+        (b"POST", b"/messages/count_tokens", COUNT_TOKENS, ""),
     ],
 )
 def test_what_there_is(mount: bytes, method: bytes, path: bytes, endpoint: Endpoint, argument: str) -> None:
     assert ours(mount + path)
-    assert find(method, mount + path) == (endpoint, argument)
+    assert find(method, mount + path, NO_HEADERS) == (endpoint, argument)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +50,7 @@ def test_what_there_is(mount: bytes, method: bytes, path: bytes, endpoint: Endpo
 )
 def test_what_there_is_not(path: bytes) -> None:
     with pytest.raises(CallerFault) as fault:
-        find(b"GET", path)
+        find(b"GET", path, NO_HEADERS)
     assert fault.value.code == "route_not_found"
 
 
@@ -50,13 +65,14 @@ def test_what_there_is_not(path: bytes) -> None:
 )
 def test_a_wrong_method_is_told_the_right_one(method: bytes, path: bytes, allow: bytes) -> None:
     with pytest.raises(CallerFault) as fault:
-        find(method, path)
+        find(method, path, NO_HEADERS)
     assert (fault.value.code, fault.value.headers) == ("method_not_allowed", ((b"allow", allow),))
 
 
 def test_the_fast_lane_owns_whole_prefixes() -> None:
     for prefix in OWNED:
-        assert ours(prefix) and ours(prefix + b"/") and ours(prefix + b"/anything/at/all")
+        assert ours(prefix + b"/anything/at/all")
+        assert ours(prefix) == ours(prefix + b"/") == (prefix != b"/anthropic")  # agents look there whether we are here
         assert not ours(prefix + b"x")
     for path in (b"/", b"/healthz", b"/admin/v1/keys", b"/api", b"/api/v2/models", b"*", b"", b"/%76%31/models"):
         assert not ours(path)
@@ -66,7 +82,7 @@ def test_the_fast_lane_owns_whole_prefixes() -> None:
 def test_whatever_is_found_is_ours(path: bytes) -> None:
     for mount in (b"", b"/v1/", b"/api/v1/models/"):
         try:
-            find(b"GET", mount + path)
+            find(b"GET", mount + path, NO_HEADERS)
         except CallerFault as fault:
             code = fault.code
         else:
@@ -78,4 +94,39 @@ def test_each_route_is_listed_once() -> None:
     assert len(set(ROUTES)) == len(ROUTES)
     for method, path in ROUTES:
         if ours(path.encode()):
-            find(method.encode(), path.encode())
+            find(method.encode(), path.encode(), NO_HEADERS)
+
+
+def test_anthropics_sdk_gets_its_own_list_of_models() -> None:
+    theirs = {b"anthropic-version": b"2023-06-01"}.get
+    assert find(b"GET", b"/v1/models", theirs) == (ANTHROPIC_MODELS, "")
+    assert find(b"GET", b"/api/v1/models/a/b", theirs) == (ANTHROPIC_MODEL, "a/b")
+    assert find(b"HEAD", b"/anthropic/v1/models", NO_HEADERS) == (ANTHROPIC_MODELS, "")
+    assert find(b"GET", b"/anthropic/v1/models/c", NO_HEADERS) == (ANTHROPIC_MODEL, "c")
+    assert find(b"POST", b"/anthropic/v1/messages", NO_HEADERS) == (MESSAGES, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "family"),
+    [
+        (b"/v1/chat/completions", "openai"),
+        (b"/v1/nothing", "openai"),
+        (b"/v1/messages", "anthropic"),
+        (b"/api/v1/messages/count_tokens", "anthropic"),
+        (b"/anthropic/v1/nothing", "anthropic"),
+        (b"/anthropic/v1/models", "anthropic"),
+    ],
+)
+def test_who_is_turned_away_is_told_in_its_own_dialect(path: bytes, family: str) -> None:
+    assert dialect_of(path, NO_HEADERS).startswith(family)
+
+
+def test_the_list_of_models_is_refused_in_the_dialect_of_the_sdk_that_asks() -> None:
+    assert dialect_of(b"/v1/models", NO_HEADERS).startswith("openai")
+    assert dialect_of(b"/v1/models", {b"anthropic-version": b"2023-06-01"}.get).startswith("anthropic")
+
+
+def test_probes_belong_to_the_asgi_lane() -> None:
+    for method, path in PROBES:
+        assert method == "GET"
+        assert not ours(path.encode())

@@ -1,5 +1,6 @@
 """The web application: what anyone sees, and what is not there."""
 
+from appliance.server.routes import PROBES
 from tests.rig import Rig
 
 
@@ -12,7 +13,7 @@ async def test_healthz_says_only_ok(rig: Rig) -> None:
 async def test_what_is_not_there_is_refused_with_the_block(rig: Rig) -> None:
     async with rig.http() as client:
         for method, path, status, code in (
-            ("GET", "/", 404, "route_not_found"),
+            ("GET", "/nothing", 404, "route_not_found"),
             ("GET", "/admin/v1/nothing", 404, "route_not_found"),
             ("PUT", "/admin/v1/keys", 405, "method_not_allowed"),
             ("POST", "/healthz", 405, "method_not_allowed"),
@@ -23,3 +24,11 @@ async def test_what_is_not_there_is_refused_with_the_block(rig: Rig) -> None:
             assert ("allow" in answer.headers) == (status == 405)
         allowed = (await client.put("/admin/v1/keys")).headers["allow"]
         assert allowed == "GET, HEAD, POST"
+
+
+async def test_agents_that_look_whether_anybody_is_here_are_answered(rig: Rig) -> None:
+    async with rig.http() as client:
+        for _, path in PROBES:
+            for method in ("GET", "HEAD"):
+                answer = await client.request(method, path, headers={"authorization": ""}, follow_redirects=False)
+                assert answer.status_code == 200, path

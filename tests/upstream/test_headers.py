@@ -45,3 +45,15 @@ def test_these_reach_the_client(name: str) -> None:
 )  # fmt: skip
 def test_these_stay_with_us(name: str) -> None:
     assert to_client([(name.encode(), b"v")]) == []
+
+
+def test_each_family_gets_its_own_headers() -> None:
+    told = [(name, b"x") for name in (b"openai-beta", b"anthropic-beta", b"anthropic-version", b"x-goog-api-client")]
+    assert [name for name, _ in to_provider(told)] == [b"openai-beta"]
+    assert [name for name, _ in to_provider(told, "anthropic")] == [b"anthropic-beta", b"anthropic-version"]
+    assert [name for name, _ in to_provider(told, "gemini")] == [b"x-goog-api-client"]
+
+
+def test_anthropic_is_always_told_a_version() -> None:
+    assert to_provider([], "anthropic") == [(b"anthropic-version", b"2023-06-01")]
+    assert to_provider([(b"anthropic-version", b"2099-01-01")], "anthropic") == [(b"anthropic-version", b"2099-01-01")]

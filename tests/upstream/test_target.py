@@ -1,5 +1,6 @@
 """The head of a call: built anew, and no value can break a line."""
 
+import msgspec
 import pytest
 
 from appliance.domain.catalog import Provider
@@ -67,3 +68,30 @@ def test_the_credential_is_in_no_target() -> None:
 def test_a_bad_base_url_is_refused() -> None:
     with pytest.raises(ValueError):
         target(Provider("prov", "org", "p", "openai", "nowhere"), b"/x")
+
+
+@pytest.mark.parametrize(
+    ("facts", "dialect", "line"),
+    [
+        ({"kind": "openai"}, "", b"authorization: Bearer sk-1"),
+        ({"kind": "openai_compatible", "auth": "api-key"}, "openai_chat", b"api-key: sk-1"),
+        ({"kind": "anthropic"}, "anthropic_messages", b"x-api-key: sk-1"),
+        ({"kind": "anthropic", "auth": "bearer"}, "", b"authorization: Bearer sk-1"),
+        ({"kind": "gemini"}, "", b"x-goog-api-key: sk-1"),
+    ],
+)
+def test_the_header_of_the_credential(facts: dict[str, str], dialect: str, line: bytes) -> None:
+    provider = msgspec.structs.replace(PLAIN, **facts)
+    head = request_head(target(provider, b"/x", dialect=dialect), "sk-1", [], stream=False, length=0)
+    assert [found for found in lines(head) if b"sk-1" in found] == [line]
+
+
+def test_a_dialect_may_be_spoken_elsewhere() -> None:
+    elsewhere = (("openai_chat", ""), ("anthropic_messages", "https://other.test/anthropic/v1"))
+    provider = msgspec.structs.replace(PLAIN, dialects=elsewhere)
+    assert target(provider, b"/x", dialect="openai_chat").origin.host == "api.test"
+    other = target(provider, b"/messages?a=b c", dialect="anthropic_messages")
+    assert other.origin.host == "other.test"
+    assert other.start.startswith(b"POST /anthropic/v1/messages?a=b%20c HTTP/1.1\r\n")
+    with pytest.raises(ValueError):
+        target(provider, b"/x", dialect="openai_responses")

@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.wire.dialect import StreamReader
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "openai"
+GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -28,12 +28,12 @@ class Outcome(msgspec.Struct, frozen=True):
     sequence_number: int
 
 
-def golden(name: str) -> bytes:
-    return (GOLDEN / f"{name}.sse").read_bytes()
+def golden(name: str, family: str = "openai") -> bytes:
+    return (GOLDEN / family / f"{name}.sse").read_bytes()
 
 
-def names(prefix: str) -> list[str]:
-    return sorted(path.stem for path in GOLDEN.glob(f"{prefix}_*.sse"))
+def names(prefix: str, family: str = "openai") -> list[str]:
+    return sorted(path.stem for path in (GOLDEN / family).glob(f"{prefix}_*.sse"))
 
 
 def read(reader: StreamReader, pieces: Iterable[bytes]) -> Outcome:

@@ -1,15 +1,24 @@
-from appliance.wire import openai_chat, openai_embeddings, openai_responses
+from appliance.wire import anthropic_count, anthropic_messages, openai_chat, openai_embeddings, openai_responses
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Asked, Dialect
 
-DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, openai_embeddings)  # checked by mypy
+DIALECTS: tuple[Dialect, ...] = (  # checked by mypy
+    openai_chat,
+    openai_responses,
+    openai_embeddings,
+    anthropic_messages,
+    anthropic_count,
+)
 
 
 def test_each_module_is_a_dialect_of_its_own() -> None:
-    assert len({dialect.NAME for dialect in DIALECTS}) == len({dialect.PATH for dialect in DIALECTS}) == len(DIALECTS)
+    paths = set()
     for dialect in DIALECTS:
-        assert isinstance(dialect.read_request(RequestBody.decode(b'{"model":"m"}'), None), Asked)
+        asked = dialect.read_request(RequestBody.decode(b'{"model":"m"}'), None)
+        assert isinstance(asked, Asked)
+        paths.add(dialect.path(asked, model="m", stream=False))
         assert not dialect.StreamReader(started_at="content", drop_usage=True, provider="p", tier_asked="flex").ended
+    assert len({dialect.NAME for dialect in DIALECTS}) == len(paths) == len(DIALECTS)
 
 
 def test_whether_a_request_may_be_raced_is_looked_up_when_asked() -> None:

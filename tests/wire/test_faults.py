@@ -10,6 +10,49 @@ KEYS = ["code", "class", "origin", "status", "provider", "provider_code", "retry
 
 
 @pytest.mark.parametrize("code", sorted(FAULTS))
+def test_anthropics_and_googles_envelopes_have_the_block_too(code: str) -> None:
+    fault = Fault(code)
+    theirs = msgspec.json.decode(fault_body(fault, "anthropic_count", "req_1")[0])
+    assert (theirs["type"], theirs["request_id"]) == ("error", "req_1")
+    assert list(theirs["error"]) == ["type", "message", "startline"]
+    google = msgspec.json.decode(fault_body(fault, "gemini_generate", "req_1")[0])
+    assert list(google) == ["error"]
+    assert list(google["error"]) == ["code", "message", "status", "startline"]
+    assert google["error"]["code"] == fault.status
+    assert google["error"]["startline"] == theirs["error"]["startline"] == block(fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "google"),
+    [
+        (400, "invalid_request_error", "INVALID_ARGUMENT"),
+        (401, "authentication_error", "UNAUTHENTICATED"),
+        (404, "not_found_error", "NOT_FOUND"),
+        (418, "invalid_request_error", "INVALID_ARGUMENT"),
+        (429, "rate_limit_error", "RESOURCE_EXHAUSTED"),
+        (500, "api_error", "INTERNAL"),
+        (503, "overloaded_error", "UNAVAILABLE"),
+        (529, "overloaded_error", "INTERNAL"),
+    ],
+)
+def test_the_status_names_the_kind_of_error(status: int, type_: str, google: str) -> None:
+    fault = UpstreamFault("provider_error", status=status)
+    assert msgspec.json.decode(fault_body(fault, "anthropic_messages", "")[0])["error"]["type"] == type_
+    assert msgspec.json.decode(fault_body(fault, "gemini_generate", "")[0])["error"]["status"] == google
+
+
+def test_across_dialects_a_providers_message_is_kept() -> None:
+    own = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded","secret":1}}'
+    fault = UpstreamFault("provider_refused", status=529, body=own, family="anthropic")
+    assert fault_body(fault, "anthropic_messages", "")[0] is own
+    for dialect in ("openai_chat", "gemini_generate"):
+        error = msgspec.json.decode(fault_body(fault, dialect, "")[0])["error"]
+        assert error["message"] == "Overloaded"
+        assert "secret" not in error
+        assert error["startline"]["status"] == 529
+
+
+@pytest.mark.parametrize("code", sorted(FAULTS))
 def test_every_fault_has_the_envelope_and_the_block(code: str) -> None:
     fault = Fault(code, param="x")
     body, content_type = fault_body(fault, "openai_chat", "req_1")

@@ -1,7 +1,11 @@
+from typing import Any
+
+import anthropic
 import msgspec
+import pytest
 from openai.types import Model
 
-from appliance.wire.models_listing import ModelRow, model_body, models_body
+from appliance.wire.models_listing import ModelRow, Page, model_body, models_body, page_of
 
 ROWS = (ModelRow("gpt-5-mini", "openai", ("flex", "default"), True, 7), ModelRow("llama", "local"))
 
@@ -15,3 +19,43 @@ def test_the_list_has_the_sdks_shape_and_our_block() -> None:
         assert got["startline"] == {"provider": row.provider, "tiers": list(row.tiers), "flex_race": row.flex_race}
         assert got == msgspec.json.decode(model_body(row))
     assert msgspec.json.decode(models_body(()))["data"] == []
+
+
+MANY = tuple(ModelRow(f"claude-{number}", "anthropic") for number in range(5))
+
+
+def page(**asked: Any) -> Any:
+    return msgspec.json.decode(models_body(MANY, "anthropic_models", Page(**asked)))
+
+
+def test_anthropics_list_has_its_sdks_shape() -> None:
+    value = page()
+    for row, got in zip(MANY, value["data"], strict=True):
+        model = anthropic.types.ModelInfo.model_validate(got)
+        assert (model.id, model.display_name, model.type) == (row.id, row.id, "model")
+        assert got == msgspec.json.decode(model_body(row, "anthropic_models"))
+    assert (value["has_more"], value["first_id"], value["last_id"]) == (False, "claude-0", "claude-4")
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers", "more"),
+    [
+        ({"most": 2}, [0, 1], True),
+        ({"most": 2, "after": "claude-1"}, [2, 3], True),
+        ({"most": 2, "after": "claude-3"}, [4], False),
+        ({"most": 2, "before": "claude-3"}, [1, 2], True),
+        ({"most": 9, "before": "claude-2"}, [0, 1], False),
+        ({"after": "nobody"}, [0, 1, 2, 3, 4], False),
+        ({"after": "claude-4"}, [], False),
+    ],
+)
+def test_it_comes_in_pages(asked: dict[str, Any], numbers: list[int], more: bool) -> None:
+    value = page(**asked)
+    assert [row["id"] for row in value["data"]] == [f"claude-{number}" for number in numbers]
+    assert value["has_more"] is more
+
+
+def test_the_page_that_a_query_asks_for() -> None:
+    assert page_of(b"") == page_of(b"limit=x&a=b") == page_of(b"limit=" + b"9" * 50) == Page()
+    assert page_of(b"limit=1000&after_id=a%20b") == Page(1000, "a b")
+    assert page_of(b"limit=99999").most == 1000

@@ -39,7 +39,12 @@ class Preset(msgspec.Struct, frozen=True):
 
 
 PRESETS = {
-    "openai": Preset("openai", "https://api.openai.com/v1", ("flex", "default", "priority"), "openai", "OPENAI_API_KEY")
+    "openai": Preset(
+        "openai", "https://api.openai.com/v1", ("flex", "default", "priority"), "openai", "OPENAI_API_KEY"
+    ),
+    "anthropic": Preset(
+        "anthropic", "https://api.anthropic.com/v1", ("standard_only", "auto"), "anthropic", "ANTHROPIC_API_KEY"
+    ),
 }
 """By name; `variable` is where a provider's own SDK looks for its key."""
 
