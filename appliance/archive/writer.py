@@ -2,7 +2,9 @@
 
 One thread owns an ArchiveWriter. Positions only grow: after a failed sync, or when the disk lost what the database
 had already committed, writing goes on in a new segment. (After a failed fsync the page cache tells nothing about the
-disk: trying again on the same file would report success for data that is gone.)
+disk: trying again on the same file would report success for data that is gone.) What was not synced is cut off the file
+that is left, so that the records, which are then written anew, are not there twice; only a disk that refuses that too
+may keep them.
 """
 
 import contextlib
@@ -40,7 +42,8 @@ class ArchiveWriter:
 
     `committed` is where the database stands: segments below it may be compressed, and `replay` starts there.
     Opening makes the folder if it is missing, removes half-made compressed files and cuts the torn tail of the last
-    segment. Every method raises OSError when the disk refuses; the caller then tries the same records again.
+    segment. Every method raises OSError when the disk refuses; the caller then tries the same records again. `doubtful`
+    turns True when all that was appended since the last good sync must be appended again; the caller turns it False.
     """
 
     def __init__(
@@ -63,11 +66,13 @@ class ArchiveWriter:
         self._file: File | None = None
         self._number = self._committed.segment
         self._size = 0
+        self._synced_size = 0
         self._created_unix_us = 0
         self._compression: _Compression | None = None
         self._given_up: set[int] = set()
         self._looked_below = -1
         self.unsynced = False
+        self.doubtful = False
         self._files.make()
         self._open()
 
@@ -106,8 +111,12 @@ class ArchiveWriter:
         try:
             self._file.sync()
         except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._synced_size)
+                self._file.sync()
             self._abandon()
             raise
+        self._synced_size = self._size
         self.unsynced = False
 
     def committed(self, position: tuple[int, int]) -> None:
@@ -199,6 +208,7 @@ class ArchiveWriter:
             self._file.truncate(scan.good_end)
         # Unsynced pages of the last run are still only in the page cache if no power was cut.
         self._file.sync()
+        self._synced_size = self._size
         if last == self._committed.segment and scan.good_end < self._committed.offset:
             self._abandon()
 
@@ -218,6 +228,7 @@ class ArchiveWriter:
             file.close()
             raise
         self._file, self._number, self._size, self._created_unix_us = file, number, HEADER_BYTES, now
+        self._synced_size = HEADER_BYTES
         self.unsynced = False
 
     def _cut_back(self) -> None:
@@ -233,6 +244,7 @@ class ArchiveWriter:
             with contextlib.suppress(OSError):
                 self._file.close()
         self._file = None
+        self.doubtful = self.doubtful or self.unsynced
         self.unsynced = False
 
 

@@ -25,7 +25,10 @@ def _folder(place: Place) -> Path:
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many records.")
 @json_option
 def cat(place: Place, request_id: str | None, kind: str | None, limit: int | None, as_json: bool) -> None:
-    """Print the records, oldest first, one on a line; with --json each whole."""
+    """Print the records, oldest first, one on a line; with --json each whole.
+
+    A record that was written a second time, because the disk had failed, is marked "again".
+    """
     import msgspec
 
     from appliance.archive.reader import ArchiveReader
@@ -34,7 +37,7 @@ def cat(place: Place, request_id: str | None, kind: str | None, limit: int | Non
     def named(value: msgspec.Struct) -> dict[str, object]:
         return {name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__}
 
-    printed = 0
+    printed, repeats = 0, _Repeats()
     for entry in ArchiveReader(_folder(place)).records():
         record = entry.record
         begun = isinstance(record, Begun)
@@ -43,12 +46,32 @@ def cat(place: Place, request_id: str | None, kind: str | None, limit: int | Non
         row: dict[str, object] = {"kind": "begun", **named(record)} if begun else {"kind": "settled"}
         if not isinstance(record, Begun):
             row |= {**named(record.request), "attempts": [named(attempt) for attempt in record.attempts]}
+        again = repeats.again(entry.position.segment, begun, str(row["request_id"]))
         if request_id not in (None, row["request_id"]):
             continue
+        if again:
+            row["again"] = True
         click.echo(msgspec.json.encode(row) if as_json else _line(row))
         printed += 1
         if printed == limit:
             break
+
+
+class _Repeats:
+    """Knows the records of this segment and the one before: what is written a second time comes in the next one."""
+
+    def __init__(self) -> None:
+        self._segment = 0
+        self._here: set[tuple[bool, str]] = set()
+        self._before: set[tuple[bool, str]] = set()
+
+    def again(self, segment: int, begun: bool, request_id: str) -> bool:
+        if segment != self._segment:
+            self._segment, self._before, self._here = segment, self._here, set()
+        named = (begun, request_id)
+        known = named in self._here or named in self._before
+        self._here.add(named)
+        return known
 
 
 def _line(row: "dict[str, Any]") -> str:
@@ -60,6 +83,8 @@ def _line(row: "dict[str, Any]") -> str:
     else:
         cost = dollars(row["cost_nanos"], 7) or "cost unknown"
         words += [str(row["status"]), row["reason"] or row["error_code"] or "–", row["tier_served"] or "–", cost]
+    if "again" in row:
+        words.append("again")
     return "  ".join(words)
 
 

@@ -71,8 +71,12 @@ def counterfactual(tokens: Tokens, default_rates: Rates | None) -> Cost:
     return cost_of(tokens, default_rates)
 
 
-def most_cost(request_bytes: int, most_output_tokens: int | None, rates: Rates | None) -> Cost:
-    """An upper estimate of a request before it is sent, for the `begun` record; unknown without an output limit."""
-    if most_output_tokens is None:
+def begun_cost(request_bytes: int, most_output_tokens: int | None, rates: Rates | None, billing: AbortBilling) -> Cost:
+    """An estimate of a request before it is sent, for the `begun` record: what it costs if nobody lives to settle it.
+
+    With an output limit the most that it can cost; without one what the input costs, which is the least, unless the
+    provider bills abandoned calls in full: then it is unknown.
+    """
+    if most_output_tokens is None and billing == "full":
         return Cost(None, "unknown_usage")
-    return cost_of(Tokens(tokens_of_bytes(request_bytes), most_output_tokens, 0, 0, None, "estimated"), rates)
+    return cost_of(Tokens(tokens_of_bytes(request_bytes), most_output_tokens or 0, 0, 0, None, "estimated"), rates)

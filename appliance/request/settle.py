@@ -9,7 +9,7 @@ from appliance.domain.money import NOT_CHARGED, Cost, CostState, Rates
 from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
 from appliance.domain.tier import canonical_tier, recorded_tier, start_within_text
 from appliance.domain.tokens import NO_TOKENS, Tokens
-from appliance.policy.estimate import Seen, counterfactual, estimate_tokens, most_cost
+from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate_tokens
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
@@ -36,7 +36,8 @@ def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
     estimate = None
     if admitted is not None and work.provider is not None:
         rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
-        estimate = most_cost(call.received_bytes, admitted.asked.max_output_tokens, rates).nanos
+        most_tokens, billing = admitted.asked.max_output_tokens, work.provider.abort_billing
+        estimate = begun_cost(call.received_bytes, most_tokens, rates, billing).nanos
     return Begun(  # by position, as the records below
         call.request_id,
         call.key.organisation_id,

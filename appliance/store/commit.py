@@ -35,6 +35,8 @@ class Archive(Protocol):
     """The append end of the archive, as `archive.writer.ArchiveWriter` has it. Methods raise OSError."""
 
     unsynced: bool
+    doubtful: bool
+    """All that was appended since the last good sync must be appended again; whoever has done that sets it False."""
 
     @property
     def end(self) -> Position:
@@ -154,6 +156,13 @@ class Committer:
         for (payload, record), start in zip(batch, starts, strict=True):
             if isinstance(record, Begun):
                 self._fresh[record.request_id] = (start, payload, now_s)
+
+    def append_again(self, batch: list[Item]) -> None:
+        """Write to the archive (unsynced) what a failed sync has left in doubt; the rows of its requests stay."""
+        starts = self.archive.append([payload for payload, _ in batch])
+        for (payload, record), start in zip(batch, starts, strict=True):
+            if isinstance(record, Begun) and record.request_id in self._fresh:
+                self._fresh[record.request_id] = (start, payload, self._fresh[record.request_id][2])
 
     def commit(self, batch: Iterable[Item], now_s: float) -> None:
         """Put what has settled into the database, with the position up to which nothing needs replaying.

@@ -4,7 +4,8 @@ The event loop hands records over through `Handover` and functions through `writ
 event loop's token. A disk that fails is tried again, and the records wait; any other exception ends the thread and is
 raised by `run`, in the nursery that started it.
 
-A batch passes three stages, each done once: archive, sync (when durability or somebody asks for it), rows. After a
+A batch passes three stages, each done once: archive, sync (when durability or somebody asks for it), rows. If a sync
+fails, all that was appended since the last good one is appended again, the batches whose rows are written too. After a
 batch the thread rests for a few milliseconds, so that at thousands of requests a second it does not fight with the
 event loop for the interpreter lock at each record; barriers, changes and the end wake it at once.
 """
@@ -119,6 +120,7 @@ class StoreWriter:
         # The thread's own:
         self._batch: list[Item] = []
         self._appended = False
+        self._unsynced: list[Item] = []  # in the archive, whole batches, but perhaps not on the disk
         self._taken = 0
         self._batches = 0
         self._last_sync_s = 0.0
@@ -273,6 +275,7 @@ class StoreWriter:
             self._batch = self.handover.take(self._batch_rows)
             self._taken += len(self._batch)
         try:
+            self._append_again()
             if not self._appended:
                 self._committer.append(self._batch, now_s)
                 self._appended = True
@@ -283,6 +286,8 @@ class StoreWriter:
             self._disk_failed(fault, now_s)
             return False
         self.handover.done(self._batch)
+        if self._archive.unsynced:
+            self._unsynced += self._batch
         self._batch, self._appended = [], False
         self._batches += 1
         self._disk_works()
@@ -297,8 +302,15 @@ class StoreWriter:
         except DISK_FAULTS:
             self._appended = False
             raise
+        self._unsynced.clear()
         self._last_sync_s = now_s
         self._call(self._release, self._taken)
+
+    def _append_again(self) -> None:
+        if self._archive.doubtful:
+            if self._unsynced:
+                self._committer.append_again(self._unsynced)
+            self._archive.doubtful = False
 
     def _rest(self) -> None:
         queue = self.handover
@@ -312,6 +324,7 @@ class StoreWriter:
     def _idle(self, now_s: float) -> None:
         queue = self.handover
         try:
+            self._append_again()
             overdue = self._archive.unsynced and now_s - self._last_sync_s >= self._sync_every_s
             if overdue or self._sync_wanted:
                 self._sync(now_s)

@@ -129,9 +129,36 @@ def test_after_a_failed_sync_nothing_is_written_to_that_file() -> None:
     with pytest.raises(OSError, match="sync"):
         archive.sync()
     disk.failing = set()
+    assert archive.doubtful
     assert archive.append([b"one"])[0].segment == 2
     archive.sync()
     assert payloads(disk.after_crash()) == [b"one"]
+
+
+def test_what_a_failed_sync_was_about_is_not_there_twice() -> None:
+    disk = MemoryDisk()
+    archive = writer(disk)
+    for payload, also in ((b"one", set()), (b"two", {"truncate"})):
+        archive.append([b"before " + payload])
+        archive.sync()
+        archive.append([payload])
+        disk.failing = {"sync"} | also
+        with pytest.raises(OSError, match="sync"):
+            archive.sync()
+        disk.failing = set()
+        archive.append([payload])
+    # Only where the disk refuses the cut too, it stays.
+    assert payloads(disk) == [b"before one", b"one", b"before two", b"two", b"two"]
+
+
+def test_a_rotation_whose_sync_fails_leaves_what_was_appended_in_doubt() -> None:
+    disk, now = MemoryDisk(), [0]
+    archive = writer(disk, now_unix_us=lambda: now[0])
+    archive.append([b"one"])
+    now[0], disk.failing = DAY_US, {"sync"}
+    with pytest.raises(OSError, match="sync"):
+        archive.append([b"two"])
+    assert archive.doubtful and not archive.unsynced
 
 
 def test_a_segment_that_cannot_be_begun_is_tried_again() -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import msgspec
 import trio
 
+from appliance.archive.segment import encode
+from appliance.archive.writer import ArchiveWriter
 from appliance.cli.race_watch import play
 from appliance.cli.selftest import selftest_world
 from appliance.cli.stage import staged
+from tests.archive.records import begun, settled
 from tests.cli.terminal import Terminal
 from tests.cli.test_race_watch import WON
 
@@ -42,6 +45,19 @@ async def test_records_are_read_beside_the_server_and_damage_is_found(terminal: 
     segment.write_bytes(damaged)
     assert "DAMAGED" in terminal.run("archive", "verify", status=1).stdout
     assert terminal.json("archive", "verify", status=1)["ok"] is False
+
+
+def test_a_record_that_a_failing_disk_made_the_server_write_twice_is_marked(terminal: Terminal, tmp_path: Path) -> None:
+    archive = ArchiveWriter(tmp_path / "archive", segment_bytes=1)
+    for record in (begun(1), settled(1), settled(1), begun(2)):
+        archive.append([encode(record)])
+    archive.close()
+    terminal.environment["STARTLINE_DATA_FOLDER"] = str(tmp_path)
+    rows = [msgspec.json.decode(line) for line in terminal.run("archive", "cat", "--json").stdout.splitlines()]
+    assert [row.get("again") for row in rows] == [None, None, True, None]
+    assert [line.endswith("again") for line in terminal.run("archive", "cat").stdout.splitlines()] == [
+        False, False, True, False,
+    ]  # fmt: skip
 
 
 def test_where_there_is_none(terminal: Terminal) -> None:

@@ -39,6 +39,12 @@ class Sync(NamedTuple):
     number: int
 
 
+class Fail(NamedTuple):
+    """A failed sync: the system takes the bytes written so far for written, and nobody knows whether they are."""
+
+    number: int
+
+
 class Name(NamedTuple):
     """A name in directory `number`, for the file or directory `of`; None: the name is removed."""
 
@@ -61,7 +67,7 @@ class Mark(NamedTuple):
     what: object
 
 
-Operation = Write | Truncate | Sync | Name | Rename | Mark
+Operation = Write | Truncate | Sync | Fail | Name | Rename | Mark
 Files = dict[int, bytearray]
 Names = dict[int, dict[str, int]]
 
@@ -122,9 +128,13 @@ class Log:
 
 
 class Platter:
-    """The disk after some of the operations: what is certain, and what was done since."""
+    """The disk after some of the operations: what is certain, and what was done since.
 
-    def __init__(self) -> None:
+    `failed_kept`: whether the bytes that a failed sync was about are on it after all.
+    """
+
+    def __init__(self, *, failed_kept: bool = False) -> None:
+        self._failed_kept = failed_kept
         self._files: Files = {}
         self._names: Names = {}
         self._unsynced: list[Operation] = []
@@ -136,6 +146,13 @@ class Platter:
                 if one[0] == operation.number:
                     _do(self._files, self._names, one)
             self._unsynced = [one for one in self._unsynced if one[0] != operation.number]
+        elif isinstance(operation, Fail):
+            unsynced, self._unsynced = self._unsynced, []
+            for one in unsynced:
+                if not isinstance(one, Write) or one.number != operation.number:
+                    self._unsynced.append(one)
+                elif self._failed_kept:
+                    _do(self._files, self._names, one)
         elif not isinstance(operation, Mark):
             self._unsynced.append(operation)
 
@@ -212,10 +229,14 @@ class Pull(NamedTuple):
 
 
 def pulls(
-    operations: list[Operation], fates: Callable[[int], tuple[Fate, ...]] = lambda _: FATES, *, seed: int = 1
+    operations: list[Operation],
+    fates: Callable[[int], tuple[Fate, ...]] = lambda _: FATES,
+    *,
+    seed: int = 1,
+    failed_kept: bool = False,
 ) -> Iterator[Pull]:
     """Every moment at which the plug can be pulled, in each way that `fates` gives for it; what is the same, once."""
-    platter, seen, looked_at = Platter(), list[object](), set[tuple[int, int]]()
+    platter, seen, looked_at = Platter(failed_kept=failed_kept), list[object](), set[tuple[int, int]]()
     for at in range(len(operations) + 1):
         if at == len(operations) or not isinstance(operations[at], Mark):  # a mark changes nothing on the disk
             for fate in fates(at):

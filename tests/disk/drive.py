@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.disk.disk import Log, Operation, Sync, Truncate, Write
+from tests.disk.disk import ROOT, Fail, Log, Operation, Sync, Truncate, Write
 from tests.disk.vfs import DiskVfs
 
 _NAMES = count(1)
@@ -27,6 +27,9 @@ class Drive:
         self.folder = folder
         self.log = Log()
         self.full = False
+        self.failing_syncs: frozenset[int] = frozenset()
+        """Which syncs of files (not SQLite's, not of directories) fail, by number."""
+        self.syncs = 0
         self.vfs = DiskVfs(f"test-disk-{next(_NAMES)}", self.log, self._parts, lambda: self.full)
         self._files: dict[int, int] = {}  # descriptors, and the numbers of their files or directories
 
@@ -73,8 +76,13 @@ class Drive:
         number = self._files.get(handle)
         if number is None:
             _FSYNC(handle)
-        else:
-            self.log.add(Sync(number))
+            return
+        if number > ROOT:
+            self.syncs += 1
+            if self.syncs - 1 in self.failing_syncs:
+                self.log.add(Fail(number))
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.log.add(Sync(number))
 
     def _ftruncate(self, handle: int, size: int) -> None:
         with self.log.lock:

@@ -1,6 +1,6 @@
 """The plug is pulled at every operation of a run, and what was promised is there: archive, database, names together."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -12,8 +12,9 @@ import trio
 
 from appliance.archive.writer import ArchiveWriter
 from appliance.domain.catalog import Provider
+from appliance.domain.errors import ApplianceFault
 from appliance.store.open import OpenArchive, Store
-from tests.archive.records import begun, settled
+from tests.archive.records import begun, request_id, settled
 from tests.disk.disk import Fate, pulls
 from tests.disk.drive import Drive, watched
 from tests.disk.judge import Asked, Changed, Kept, Told, judge
@@ -75,11 +76,43 @@ class Life:
         return len(self.told.begun) - 1
 
     async def _settle(self, store: Store, number: int) -> None:
+        self._end(store, number)
+        await store.ledger.barrier()
+        self.drive.log.mark(Kept(request_id(number)))
+
+    def _end(self, store: Store, number: int) -> None:
         record = settled(number)
         self.told.settled[record.request.request_id] = record
         store.ledger.settle(record)
-        await store.ledger.barrier()
-        self.drive.log.mark(Kept(record.request.request_id))
+
+    async def lead_with_late_syncs(self) -> None:
+        """Batches whose rows are written before their records are synced; then a sync, until it succeeds."""
+        async with opened(self.drive.folder, **self._settings, sync_every_s=1e9) as store:
+            slow = self._begin(store)
+            for _ in range(3):
+                ended = []
+                for _ in range(2):
+                    ended.append(self._begin(store))
+                    self._end(store, ended[-1])
+                    await insisted(store.ledger.flush)
+                await self._synced(store, *ended)
+            self._end(store, slow)
+            await self._synced(store, slow)
+
+    async def _synced(self, store: Store, *numbers: int) -> None:
+        await insisted(store.ledger.barrier)
+        for number in numbers:
+            self.drive.log.mark(Kept(request_id(number)))
+
+
+async def insisted(ask: Callable[[], Awaitable[None]]) -> None:
+    """Ask again until the disk works."""
+    with trio.fail_after(20):
+        while True:
+            try:
+                return await ask()
+            except ApplianceFault:
+                await trio.sleep(0.02)
 
 
 def life(folder: Path, durability: Durability, archive: OpenArchive = ARCHIVE) -> Life:
@@ -87,6 +120,15 @@ def life(folder: Path, durability: Durability, archive: OpenArchive = ARCHIVE) -
     with watched(folder) as drive:
         one = Life(drive, durability, archive)
         trio.run(one.lead)
+        return one
+
+
+def life_with_late_syncs(folder: Path, failing_syncs: frozenset[int] = frozenset()) -> Life:
+    folder.mkdir()
+    with watched(folder) as drive:
+        drive.failing_syncs = failing_syncs
+        one = Life(drive, "batched", ArchiveWriter)
+        trio.run(one.lead_with_late_syncs)
         return one
 
 
@@ -113,6 +155,24 @@ def test_what_was_acknowledged_survives_a_plug_pulled_at_any_operation(folder: P
         looked += 1
         trio.run(partial(judge, pull, lived.told, folder / str(looked), archive=ARCHIVE))
     assert looked > len(operations)
+
+
+@pytest.mark.parametrize("failures", [1, 2], ids=["once", "twice"])
+def test_a_sync_that_fails_takes_nothing_that_is_acknowledged_later(folder: Path, failures: int) -> None:
+    syncs = life_with_late_syncs(folder / "whole").drive.syncs
+    looked = 0
+    for first in range(1, syncs):  # the first is the master key's: without it there is no start
+        lived = life_with_late_syncs(folder / f"failed{first}", frozenset(range(first, first + failures)))
+        for kept in (False, True):
+            every = partial(every_third, first)
+            for pull in pulls(lived.drive.operations, every, failed_kept=kept):
+                looked += 1
+                trio.run(partial(judge, pull, lived.told, folder / str(looked)))
+    assert looked > 100
+
+
+def every_third(first: int, at: int) -> tuple[Fate, ...]:
+    return () if (at + first) % 3 else ("lost",)
 
 
 class Careless(ArchiveWriter):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from appliance.domain.catalog import AbortBilling
 from appliance.domain.money import Cost, Rates, cost_of
 from appliance.domain.tokens import NO_TOKENS, Tokens
-from appliance.policy.estimate import Seen, counterfactual, estimate_tokens, most_cost, tokens_of_bytes
+from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate_tokens, tokens_of_bytes
 
 RATES = Rates(1_000_000, 4_000_000)
 
@@ -62,10 +62,13 @@ def test_the_counterfactual_is_the_same_tokens_at_defaults_rates() -> None:
     assert counterfactual(Tokens(1000, 100, certainty="known"), None) == Cost(None, "unknown_price")
 
 
-def test_the_estimate_before_a_request_needs_an_output_limit() -> None:
-    assert most_cost(4000, 100, RATES) == Cost(1_400_000, "estimated")
-    assert most_cost(4000, None, RATES) == Cost(None, "unknown_usage")
-    assert most_cost(4000, 100, None) == Cost(None, "unknown_price")
+def test_before_a_request_the_most_is_estimated_or_without_an_output_limit_the_least() -> None:
+    assert (
+        begun_cost(4000, 100, RATES, "partial") == begun_cost(4000, 100, RATES, "full") == Cost(1_400_000, "estimated")
+    )
+    assert begun_cost(4000, None, RATES, "partial") == cost_of(Tokens(1000, 0, certainty="estimated"), RATES)
+    assert begun_cost(4000, None, RATES, "full") == Cost(None, "unknown_usage")
+    assert begun_cost(4000, 100, None, "partial") == Cost(None, "unknown_price")
 
 
 def test_tokens_are_rounded_up() -> None:

@@ -33,6 +33,13 @@ async def test_a_begun_record_says_what_may_come(clock: MockClock, stage: Make) 
     assert begun.estimate_nanos is not None and begun.estimate_nanos > 1000 * 15_000
 
 
+async def test_a_begun_record_without_an_output_limit_knows_what_the_input_costs(clock: MockClock, stage: Make) -> None:
+    s = stage(flex=starts(1.0, "flex"))
+    await s.race()
+    (begun,) = s.ledger.begun
+    assert begun.estimate_nanos and begun.estimate_nanos < 1_000_000
+
+
 async def test_a_silent_loser_is_charged_its_input_as_an_estimate(clock: MockClock, stage: Make) -> None:
     s = stage(flex=SILENCE, default=starts(1.0, "default"))
     await s.race()
