@@ -23,6 +23,8 @@ TOKEN = b"abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*
 
 _CONTROL = bytes(byte for byte in range(256) if (byte < 32 and byte != 9) or byte == 127)
 _SINGLE = (b"content-length", b"transfer-encoding", b"host")
+_SINGLE_IN_REQUESTS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"content-encoding", b"content-type")
+"""Who stands before us may have gone by the other one of two."""
 _PERSISTENT = (b"keep-alive", b"Keep-Alive")
 _UPGRADES = (b"upgrade", b"http2-settings")
 
@@ -87,6 +89,10 @@ def index_fields(fields: Fields, status: int) -> dict[bytes, bytes]:
             if names.count(name) > 1:
                 code = "bad_host" if name == b"host" else "bad_framing"
                 raise ProtocolRefusal(status, code, f"{name.decode()} is repeated")
+        if status == 400:
+            for name in _SINGLE_IN_REQUESTS:
+                if names.count(name) > 1:
+                    raise ProtocolRefusal(status, "bad_header", f"{name.decode()} is repeated")
     return index
 
 

@@ -71,6 +71,10 @@ class UsageTotals(msgspec.Struct, frozen=True):
         return self.default_nanos - self.compared_nanos
 
 
+MOST_DIGITS = 18
+"""Of an integer that the database takes."""
+
+
 class UsagePage(msgspec.Struct, frozen=True):
     """Requests, newest first; `next` is the `before` of the following page, None on the last."""
 
@@ -111,6 +115,8 @@ class Usage:
         where, values = _conditions(which)
         if before is not None:
             at, _, request_id = before.partition("-")
+            if len(at) > MOST_DIGITS:
+                raise ValueError("not the `next` of a page")
             where += " AND (at_unix_us, request_id) < (?, ?)"
             values += [int(at), request_id]
         sql = f"SELECT {_REQUEST} FROM requests WHERE {where} ORDER BY at_unix_us DESC, request_id DESC LIMIT ?"  # noqa: S608

@@ -169,15 +169,13 @@ class RequestBody:
             try:
                 str(body, "utf-8")  # msgspec does not look inside the strings that it skips
             except UnicodeDecodeError as error:
-                raise CallerFault("bad_json", f"The body is not UTF-8 (byte {error.start}).") from None
+                raise not_json(error, body) from None
         try:
             fields = _FIELDS.decode(body)
-        except RecursionError:
-            raise CallerFault("bad_json", "The body is nested too deeply.") from None
         except msgspec.ValidationError:
             raise CallerFault("bad_json", "The body must be a JSON object.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CallerFault("bad_json", f"The body is not valid JSON{_position(error, len(body))}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise not_json(error, body) from None
         for key in fields:
             # Folded as readers that ignore case fold: for them a long s is an s, and the Kelvin sign a k.
             if key not in ROUTING_KEYS and key.casefold() in ROUTING_KEYS:
@@ -261,9 +259,18 @@ class RequestBody:
 _NULL = msgspec.Raw(b"null")
 
 
-def _position(error: Exception, size_bytes: int) -> str:
-    """` (byte N)` when the decoder said where, the end if it ran out; nothing else of its words is passed on."""
-    words = str(error)
+def not_json(error: Exception, body: bytes) -> CallerFault:
+    """What is wrong with a body, and where; nothing else of the decoder's words is passed on."""
+    if isinstance(error, RecursionError):
+        return CallerFault("bad_json", "The body is nested too deeply.")
+    try:
+        str(body, "utf-8")  # the decoder counts from the string that it was in
+    except UnicodeDecodeError as wrong:
+        return CallerFault("bad_json", f"The body is not UTF-8 (byte {wrong.start}).")
+    return CallerFault("bad_json", f"The body is not valid JSON{_position(str(error), len(body))}.")
+
+
+def _position(words: str, size_bytes: int) -> str:
     if words == "Input data was truncated":
         return f" (byte {size_bytes}: it ends too early)"
     _, found, rest = words.rpartition("(byte ")

@@ -115,6 +115,11 @@ CORPUS: tuple[tuple[str, bytes, int, str], ...] = (
     ("host_slash", b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "bad_host"),
     ("host_userinfo", b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400, "bad_host"),
     ("host_empty", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, "bad_host"),
+    # what may be there once, since who stands before us may have gone by the other one
+    ("two_credentials", _P + b"Authorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n", 400, "bad_header"),
+    ("two_credentials_same", _P + b"X-Api-Key: a\r\nX-Api-Key: a\r\n\r\n", 400, "bad_header"),
+    ("two_codings", _P + b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n", 400, "bad_header"),
+    ("two_types", _P + b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n", 400, "bad_header"),
     # chunks
     ("chunk_0x", _C + b"0x5\r\nhello\r\n0\r\n\r\n", 400, "bad_chunk"),
     ("chunk_plus", _C + b"+5\r\nhello\r\n0\r\n\r\n", 400, "bad_chunk"),

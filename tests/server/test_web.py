@@ -32,3 +32,10 @@ async def test_agents_that_look_whether_anybody_is_here_are_answered(rig: Rig) -
             for method in ("GET", "HEAD"):
                 answer = await client.request(method, path, headers={"authorization": ""}, follow_redirects=False)
                 assert answer.status_code == 200, path
+
+
+async def test_no_answer_sends_a_client_to_where_its_host_header_says(rig: Rig) -> None:
+    async with rig.http() as client:
+        for path in ("/healthz/", "/admin/v1/keys/", "/docs/errors/"):
+            answer = await client.get(path, headers={"host": "evil.test"})
+            assert (answer.status_code, "location" in answer.headers) == (404, False), path

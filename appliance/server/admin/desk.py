@@ -25,6 +25,7 @@ from appliance.server.metrics import Metrics
 from appliance.settings import Settings
 from appliance.store.faults import NameTaken, UnknownRow
 from appliance.store.open import Store
+from appliance.wire.body import not_json
 from appliance.wire.faults import fault_body
 
 log = structlog.get_logger()
@@ -156,8 +157,8 @@ async def read_body(request: Request, form: type[S]) -> S:
         return msgspec.json.decode(bytes(body) or b"{}", type=form)
     except msgspec.ValidationError as wrong:
         raise CallerFault("bad_request", f"{wrong}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise CallerFault("bad_json") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise not_json(wrong, bytes(body)) from None
 
 
 def view(value: msgspec.Struct) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from appliance.server.admin.desk import Caller, Desk, read_body
 from appliance.store.faults import UnknownRow
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+LAST_UNIX_S = 253_402_300_799
+"""The end of the year 9999, the last that dates are written for."""
 _PREFIX_OF = {kind: prefix for prefix, kind in KEY_PREFIXES.items()}
 
 
@@ -23,7 +25,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     kind: KeyKind = "inference"
     organisation: str | None = None
-    expires_unix_s: int | None = None
+    expires_unix_s: Annotated[int, Meta(ge=0, le=LAST_UNIX_S)] | None = None
     start_within: str | None = None
     models: tuple[Name, ...] | None = None
     addresses: tuple[Name, ...] | None = None

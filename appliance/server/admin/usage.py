@@ -8,7 +8,7 @@ from starlette.requests import Request
 from appliance.domain.errors import CallerFault
 from appliance.server.admin.desk import Caller, Desk, view
 from appliance.store.faults import UnknownRow
-from appliance.store.usage import GroupBy, UsageFilter, UsageTotals
+from appliance.store.usage import MOST_DIGITS, GroupBy, UsageFilter, UsageTotals
 
 MOST_ROWS = 1000
 _KNOWN = frozenset("since until key model tier group limit before".split())
@@ -32,7 +32,7 @@ async def show_usage(desk: Desk, caller: Caller, request: Request) -> object:
     group, limit = asked.get("group"), asked.get("limit", "100")
     if group is not None and group not in get_args(GroupBy):
         raise CallerFault("bad_request", f"group is one of {', '.join(get_args(GroupBy))}.")
-    if not limit.isascii() or not limit.isdigit() or int(limit[:9]) > MOST_ROWS:
+    if not limit.isascii() or not limit.isdigit() or len(limit) > MOST_DIGITS or int(limit) > MOST_ROWS:
         raise CallerFault("bad_request", f"limit is a number up to {MOST_ROWS}.")
     usage = desk.store.usage
     try:

@@ -84,3 +84,29 @@ async def test_an_organisation_that_is_not_ones_own_does_not_exist(office: Offic
     assert made["id"] not in {key["id"] for key in (await office.ask("GET", "keys", by="manager"))["keys"]}
     assert await office.refused("GET", f"keys/{made['id']}", by="manager") == "record_not_found"
     assert await office.refused("POST", f"keys/{made['id']}/revoke", by="manager") == "record_not_found"
+
+
+async def test_a_body_that_is_no_json_is_told_where(office: Office) -> None:
+    for content, says in (
+        (b'{"name":', "(byte 8: it ends too early)"),
+        (b'{"name":"secret\xff"}', "not UTF-8 (byte 15)"),
+        (b'{"name":"secret"}}', "(byte 18)"),
+        (b'{"name":' + b'[{"a":' * 5_000, "too deeply"),
+        (b'{"nom":' + b'{"a":' * 5_000, "too deeply"),
+    ):
+        answer = await office.operator.post("/admin/v1/keys", content=content)
+        error = answer.json()["error"]
+        if "deeply" in says and error["code"] == "bad_request":
+            continue  # its type was wrong before its depth was
+        assert (answer.status_code, error["code"]) == (400, "bad_json")
+        assert says in error["message"] and "secret" not in error["message"]
+
+
+async def test_numbers_that_no_database_holds_are_refused(office: Office) -> None:
+    for digits in ("0" * 18, "0" * 60, "0" * 400, "0" * 5_000):
+        content = b'{"name":"x","expires_unix_s":1%b}' % digits.encode()
+        answer = await office.operator.post("/admin/v1/keys", content=content)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request"), len(digits)
+        for query in (f"limit=1{digits}", f"limit={digits}1", f"before=1{digits}-x", f"since=1{digits}"):
+            answer = await office.operator.get(f"/admin/v1/usage?{query}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request"), query[:20]
