@@ -48,6 +48,7 @@ FAULTS: dict[str, FaultKind] = _kinds(
         False,
         "Use a model of a provider that speaks this dialect, or the dialect that the provider speaks.",
     ),
+    FaultKind("inexpressible", "capability", 400, False, "Leave the field out, or use a provider of your own dialect."),
     FaultKind("tier_not_allowed", "permission", 403, False, "Ask for another tier, or have the key changed."),
     FaultKind(
         "missing_api_key",

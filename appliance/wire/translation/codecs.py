@@ -1,0 +1,9 @@
+"""The dialects that can be translated. The rule: each ordered pair of them works, tested in one matrix."""
+
+from typing import Final
+
+from appliance.domain.chat import DialectName
+from appliance.wire.translation.codec import Codec
+from appliance.wire.translation.openai_chat import OPENAI_CHAT
+
+CODECS: Final[dict[DialectName, Codec]] = {codec.name: codec for codec in (OPENAI_CHAT,)}

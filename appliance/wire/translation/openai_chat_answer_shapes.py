@@ -1,0 +1,216 @@
+"""What a Chat Completions answer looks like, and its pieces in no dialect. The rule: what is not known is ignored.
+
+Source: the official SDK's `ChatCompletionChunk` and `ChatCompletion`; reasoning fields as in openai_chat_reasoning.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from appliance.domain.chat import Citation, TokenLogprob
+from appliance.domain.errors import UpstreamFault
+from appliance.domain.stream import StopReason
+from appliance.domain.tokens import Tokens
+from appliance.wire.provider_errors import in_stream
+from appliance.wire.translation.codec import Source
+from appliance.wire.translation.openai_chat_shapes import ReasoningDetail
+
+_ENCODER = msgspec.json.Encoder()
+STOPS: Final[dict[str, StopReason]] = {
+    "stop": "end",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "filtered",
+}
+
+
+FINISH: Final[dict[StopReason, str]] = {
+    "end": "stop",
+    "stop_sequence": "stop",
+    "pause": "stop",
+    "length": "length",
+    "context_full": "length",
+    "tool_calls": "tool_calls",
+    "filtered": "content_filter",
+    "refusal": "content_filter",
+}
+
+
+class TopShape(msgspec.Struct):
+    """A likely token."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...] | None = None
+
+
+class LogprobShape(msgspec.Struct):
+    """A token that came."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...] | None = None
+    top_logprobs: list[TopShape] | None = None
+
+
+class LogprobsShape(msgspec.Struct):
+    """The tokens of a choice."""
+
+    content: list[LogprobShape] | None = None
+
+
+class UrlCitationShape(msgspec.Struct):
+    """A web page cited; indexes count characters of the content."""
+
+    url: str
+    title: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
+
+
+class AnnotationShape(msgspec.Struct):
+    """A note on the content."""
+
+    url_citation: UrlCitationShape | None = None
+
+
+class FunctionShape(msgspec.Struct):
+    """The function of a call, or a fragment of it."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CustomShape(msgspec.Struct):
+    """The custom tool of a call, or a fragment of it."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class CallShape(msgspec.Struct):
+    """A call, or a fragment of it."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionShape | None = None
+    custom: CustomShape | None = None
+
+
+class DetailShape(ReasoningDetail, forbid_unknown_fields=False):
+    """An entry of `reasoning_details`, whatever else it holds."""
+
+
+class MessageShape(msgspec.Struct):
+    """A delta, and a whole message: both have these."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[CallShape] | None = None
+    refusal: str | None = None
+    reasoning_details: list[DetailShape] | None = None
+    annotations: list[AnnotationShape] | None = None
+    function_call: FunctionShape | None = None  # the form of calls before tools
+
+
+class ChoiceShape(msgspec.Struct):
+    """One of the answers; it has a delta or a message."""
+
+    index: int = 0
+    delta: MessageShape | None = None
+    message: MessageShape | None = None
+    finish_reason: str | None = None
+    logprobs: LogprobsShape | None = None
+
+
+class ChunkShape(msgspec.Struct):
+    """A chunk, and a whole answer: both have these."""
+
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[ChoiceShape] | None = None
+    usage: Any = None
+    service_tier: Any = None
+    service_tier_used: Any = None
+    error: Any = None
+    object: Any = None
+
+
+CHUNK = msgspec.json.Decoder(ChunkShape)
+
+
+def fault_of(chunk: ChunkShape, data: bytes, source: Source) -> UpstreamFault:
+    """The fault that an error inside a 200 tells; `data` is the whole event or body."""
+    error = chunk.error if isinstance(chunk.error, dict) else {"message": str(chunk.error or "")}
+    body = data if error is chunk.error else _ENCODER.encode({"error": error})
+    return in_stream(error, body, provider=source.provider, tier_asked=source.tier_asked)
+
+
+def logprobs_of(told: LogprobsShape | None) -> tuple[TokenLogprob, ...] | None:
+    """The log-probabilities of the content; None if none were told."""
+    if told is None or told.content is None:
+        return None
+    return tuple(
+        TokenLogprob(
+            one.token,
+            one.logprob,
+            one.bytes,
+            tuple(TokenLogprob(top.token, top.logprob, top.bytes) for top in one.top_logprobs or ()),
+        )
+        for one in told.content
+    )
+
+
+def citation_of(told: UrlCitationShape, start: int) -> Citation:
+    """A citation of a part that begins at character `start` of the content."""
+    return Citation(
+        told.url,
+        told.title,
+        start=None if told.start_index is None else told.start_index - start,
+        end=None if told.end_index is None else told.end_index - start,
+    )
+
+
+def usage_object(tokens: Tokens) -> dict[str, Any] | None:
+    """`usage` as chat tells it; None when neither side is known."""
+    if tokens.input is None and tokens.output is None:
+        return None
+    taken, given = tokens.input or 0, tokens.output or 0
+    details: dict[str, int] = {"cached_tokens": tokens.cached or 0}
+    if tokens.cache_write is not None:
+        details["cache_write_tokens"] = tokens.cache_write
+    return {
+        "prompt_tokens": taken,
+        "completion_tokens": given,
+        "total_tokens": taken + given,
+        "prompt_tokens_details": details,
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning or 0},
+    }
+
+
+def logprob_object(one: TokenLogprob) -> dict[str, Any]:
+    """A log-probability as chat writes it."""
+    return {
+        "token": one.token,
+        "logprob": one.logprob,
+        "bytes": one.octets,
+        "top_logprobs": [{"token": top.token, "logprob": top.logprob, "bytes": top.octets} for top in one.top],
+    }
+
+
+def annotation_object(citation: Citation, begins: int, now: int) -> dict[str, Any] | None:
+    """A citation of a web page in a text from `begins` to `now`; None: one of a document has no form here."""
+    if citation.url is None:
+        return None
+    return {
+        "type": "url_citation",
+        "url_citation": {
+            "url": citation.url,
+            "title": citation.title or "",
+            "start_index": begins + (citation.start or 0),
+            "end_index": now if citation.end is None else begins + citation.end,
+        },
+    }

@@ -1,0 +1,28 @@
+"""The official OpenAI client reading bytes of ours, through a transport that answers every request with them."""
+
+from typing import Any
+
+import httpx
+import openai
+
+
+def client(body: bytes, content_type: str) -> openai.OpenAI:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-type": content_type}, content=body))
+    http: Any = httpx.Client(transport=transport)
+    return openai.OpenAI(api_key="k", base_url="http://x/v1", http_client=http, max_retries=0)
+
+
+def chat_stream(body: bytes) -> Any:
+    """The final message as the SDK's own accumulator puts it together."""
+    with (
+        client(body, "text/event-stream") as asking,
+        asking.chat.completions.stream(model="m", messages=[{"role": "user", "content": "x"}]) as stream,
+    ):
+        for _ in stream:
+            pass
+        return stream.get_final_completion()
+
+
+def chat_whole(body: bytes) -> Any:
+    with client(body, "application/json") as asking:
+        return asking.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])

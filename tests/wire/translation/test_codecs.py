@@ -1,0 +1,70 @@
+"""Every dialect, and every ordered pair of them: what one says, the other says too, and comes back the same."""
+
+import itertools
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.domain.chat import Conversation
+from appliance.domain.stream import Answer, Event, fold
+from appliance.wire.translation.codec import Codec
+from appliance.wire.translation.codecs import CODECS
+from tests.wire.streams import cut
+from tests.wire.translation import pairs
+from tests.wire.translation.strategies import common_answers, common_conversations, event_streams
+
+EACH = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
+PAIRS = pytest.mark.parametrize(
+    ("first", "second"),
+    list(itertools.permutations(CODECS.values(), 2)),
+    ids=[f"{a}-{b}" for a, b in itertools.permutations(CODECS, 2)],
+)
+
+
+@EACH
+@settings(max_examples=60, deadline=None)
+@given(conversation=common_conversations())
+def test_a_request_comes_back_the_same(codec: Codec, conversation: Conversation) -> None:
+    assert pairs.through(codec, conversation) == conversation
+
+
+@PAIRS
+@settings(max_examples=40, deadline=None)
+@given(conversation=common_conversations())
+def test_a_request_crosses_a_pair_unchanged(first: Codec, second: Codec, conversation: Conversation) -> None:
+    body = first.write_request(conversation, pairs.target(first)).body
+    read = first.read_request(body)
+    written = second.write_request(read, pairs.target(second))
+    assert written.body == second.write_request(read, pairs.target(second)).body
+    again = second.read_request(written.body)
+    assert msgspec.structs.replace(again, dialect=read.dialect) == read
+
+
+@EACH
+@settings(max_examples=60, deadline=None)
+@given(answer=common_answers())
+def test_a_whole_answer_comes_back_the_same(codec: Codec, answer: Answer) -> None:
+    body = codec.write_answer(answer, pairs.REPLY)
+    assert pairs.plain(codec.read_answer(body, pairs.source(codec))) == answer
+
+
+@EACH
+@settings(max_examples=80, deadline=None)
+@given(events=event_streams(common_answers()), places=st.lists(st.integers(0, 100_000), max_size=8))
+def test_a_stream_comes_back_the_same_however_it_is_cut(codec: Codec, events: list[Event], places: list[int]) -> None:
+    data = pairs.write_stream(codec, events)
+    read = pairs.read_stream(codec.answer_reader(pairs.source(codec)), cut(data, places))
+    pairs.in_order(read)
+    assert pairs.plain(fold(read)) == fold(events)
+    assert read == pairs.read_stream(codec.answer_reader(pairs.source(codec)), [data])
+
+
+@PAIRS
+@settings(max_examples=40, deadline=None)
+@given(events=event_streams(common_answers()))
+def test_a_stream_crosses_a_pair_unchanged(first: Codec, second: Codec, events: list[Event]) -> None:
+    once = pairs.streamed_through(first, events)
+    twice = pairs.streamed_through(second, once)
+    assert pairs.plain(fold(twice)) == fold(events)
