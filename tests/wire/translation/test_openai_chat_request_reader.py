@@ -168,6 +168,9 @@ def test_what_has_no_place_becomes_an_extra() -> None:
     assert Citation() not in asked.turns[0].parts[0].citations
 
 
+CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+
+
 @pytest.mark.parametrize(
     ("message", "field"),
     [
@@ -176,8 +179,7 @@ def test_what_has_no_place_becomes_an_extra() -> None:
         ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, "messages[0].content[0].type"),
         ({"role": "user", "content": "x", "weight": 1}, "messages[0].weight"),
         (
-            {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""},
-              "extra_content": {"other": 1}}]},
+            {"role": "assistant", "tool_calls": [CALL | {"extra_content": {"other": 1}}]},
             "messages[0].tool_calls[].extra_content",
         ),
     ],
