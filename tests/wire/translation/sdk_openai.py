@@ -18,9 +18,12 @@ def chat_stream(body: bytes) -> Any:
         client(body, "text/event-stream") as asking,
         asking.chat.completions.stream(model="m", messages=[{"role": "user", "content": "x"}]) as stream,
     ):
-        for _ in stream:
-            pass
-        return stream.get_final_completion()
+        try:
+            for _ in stream:
+                pass
+            return stream.get_final_completion()
+        except openai.LengthFinishReasonError as cut:  # what it raises for an answer that met its limit
+            return cut.completion
 
 
 def chat_whole(body: bytes) -> Any:
