@@ -11,12 +11,20 @@ import trio
 
 from appliance.simulator.completion import complete, digest
 from appliance.simulator.connection import Connection, Headers, Request
-from appliance.simulator.dialect import Dialect, Family, Route
+from appliance.simulator.dialect import Dialect, Route
 from appliance.simulator.fate import Fate, decide
 from appliance.simulator.faults import Rejected, invalid
 from appliance.simulator.headers import forbidden, is_gateway_field
 from appliance.simulator.journal import Entry, Journal
-from appliance.simulator.override import HEADER, METADATA_KEY, BadOverride, Override, parse, split_model
+from appliance.simulator.override import (
+    HEADER,
+    METADATA_FIELDS,
+    METADATA_KEY,
+    BadOverride,
+    Override,
+    parse,
+    split_model,
+)
 from appliance.simulator.player import Player
 from appliance.simulator.world import Behaviour, Model, World
 
@@ -66,7 +74,7 @@ class Answering:
         )  # fmt: skip
         served = "default" if fate.downgraded else tier
         ids = digest(self._seed, body, tier).hex() + str(fate.ordinal)
-        answer = _Answer(player, entry, behaviour, fate, family, f"req_{ids[:32]}", served)
+        answer = _Answer(player, entry, behaviour, fate, route, f"req_{ids[:32]}", served)
         if fate.refused:
             await answer.refuse(behaviour.refusal, behaviour.refusal_after_s)
         elif route.plain is not None:
@@ -137,7 +145,7 @@ class _Answer:
         entry: Entry,
         behaviour: Behaviour,
         fate: Fate,
-        family: Family,
+        route: Route,
         request_id: str,
         served: str,
     ) -> None:
@@ -145,7 +153,8 @@ class _Answer:
         self.entry = entry
         self.behaviour = behaviour
         self.fate = fate
-        self.family = family
+        self.family = route.family
+        self._error = route.error
         self.served = served
         self._request_id = request_id
 
@@ -163,7 +172,7 @@ class _Answer:
             ("content-type", fault.content_type),
             *self.headers(self.behaviour.retry_after_s if fault.retry else None),
         ]
-        error = self.family.error(fault, self.behaviour.message, self._request_id)
+        error = self._error(fault, self.behaviour.message, self._request_id, self.behaviour.retry_after_s)
         await self.player.refuse(fault.status, headers, error, after_s)
 
 
@@ -182,6 +191,9 @@ def _decode(request: Request, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_metadata(body: dict[str, Any]) -> str:
-    metadata = body.get("metadata")
-    text = metadata.get(METADATA_KEY, "") if isinstance(metadata, dict) else ""
-    return text if isinstance(text, str) else ""
+    for field in METADATA_FIELDS:
+        metadata = body.get(field)
+        text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+        if isinstance(text, str):
+            return text
+    return ""

@@ -59,7 +59,7 @@ def check(request: Request) -> None:
         raise invalid("anthropic-version: header is required")
 
 
-def error(fault: Fault, message: str, request_id: str) -> bytes:
+def error(fault: Fault, message: str, request_id: str, retry_s: float) -> bytes:
     """`{"type": "error", "error": {…}, "request_id": …}`, or a proxy's page."""
     if fault.html:
         return fault.page(message)

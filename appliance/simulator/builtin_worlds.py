@@ -48,12 +48,35 @@ def _claude() -> dict[str, Model]:
     )
 
 
+def _gemini() -> dict[str, Model]:
+    """Models as Google has them: flex is shed with 503, priority beyond its limit is served as standard."""
+    standard = Behaviour(start=0.5, cached_share=0.25, reasoning_tokens=24)
+    return _of(
+        "gemini",
+        {
+            "gemini-3.8-flash": Model(
+                about="Google's: flex is quick, 0.9 s; thinks",
+                tiers=_tiers(Behaviour(start=0.9, reasoning_tokens=24), standard),
+            ),
+            "gemini-4-argon": Model(
+                about="Google's: flex is shed with 503, priority is served as standard",
+                tiers=_tiers(Behaviour(refusal_rate=1.0), standard, Behaviour(start=0.4, downgrade_rate=1.0)),
+            ),
+            "gemini-3.5-flash-lite": Model(
+                about="Google's: flex refuses with 429 and no quota in it",
+                tiers=_tiers(Behaviour(refusal_rate=1.0, refusal="resource_exhausted")),
+            ),
+            "gemini-embedding-001": Model(about="embeddings", tiers=_EMBEDDING, dimensions=768),
+        },
+    )
+
+
 def demo() -> World:
     """One model per way in which a race can end; times are fixed so that each race ends as told."""
     return World(
         name="demo",
         about="one model per way in which a race can end",
-        models=_gpt() | _claude(),
+        models=_gpt() | _claude() | _gemini(),
     )
 
 
@@ -144,6 +167,7 @@ def realistic() -> World:
             "gpt-5.6-sol": _realistic_model("large, thinks longer", 2.4, 60.0, 256),
             "text-embedding-3-small": Model(about="embeddings", tiers=_EMBEDDING, dimensions=1536),
         }
+        | _of("gemini", {"gemini-3.8-flash": _realistic_model("small and quick", 0.6, 150.0, 64)})
         | _of("anthropic", {"claude-sonnet-5-5": _without("flex", _realistic_model("large", 1.4, 75.0, 128))}),
     )
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance.simulator.override import METADATA_KEY, Override
+from appliance.simulator.override import METADATA_FIELDS, METADATA_KEY, Override
 from appliance.simulator.schema import Fitter
 from appliance.simulator.world import MAX_OUTPUT_TOKENS, Behaviour, draw
 
@@ -112,11 +112,12 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest(seed: int, body: dict[str, Any], tier: str = "") -> bytes:
     """SHA-256 of the seed, the tier, and the request without what differs between its streamed and plain form."""
-    kept = {key: value for key, value in body.items() if key not in ("stream", "stream_options", *_TIER_FIELDS)}
-    if isinstance(kept.get("metadata"), dict):
-        kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key != METADATA_KEY}
-        if not kept["metadata"]:
-            del kept["metadata"]
+    kept = {key: value for key, value in body.items() if key not in ("stream", "stream_options", "alt", *_TIER_FIELDS)}
+    for field in METADATA_FIELDS:
+        if isinstance(kept.get(field), dict):
+            kept[field] = {key: value for key, value in kept[field].items() if key != METADATA_KEY}
+            if not kept[field]:
+                del kept[field]
     canonical = msgspec.json.encode(kept, order="deterministic")
     return hashlib.sha256(f"{seed}\0{tier}\0".encode() + canonical).digest()
 

@@ -8,6 +8,7 @@ import socket
 import struct
 from collections import deque
 from typing import Final
+from urllib.parse import parse_qsl
 
 import h11
 import msgspec
@@ -40,6 +41,10 @@ class Request(msgspec.Struct, frozen=True):
     def header(self, name: str) -> str:
         """The first value of a header, or the empty string."""
         return next((value for key, value in self.headers if key == name), "")
+
+    def query(self) -> dict[str, str]:
+        """The query of the target; of a name that comes twice the last counts."""
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
 
 class Connection:

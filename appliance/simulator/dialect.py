@@ -36,8 +36,8 @@ class Family(Protocol):
     def check(self, request: Request) -> None:
         """Raise Rejected unless the request has a key, and whatever else each request needs."""
 
-    def error(self, fault: Fault, message: str, request_id: str) -> bytes:
-        """The body of a refusal."""
+    def error(self, fault: Fault, message: str, request_id: str, retry_s: float) -> bytes:
+        """The body of a refusal; `retry_s` is for one that says when to come back."""
 
     def headers(self, request_id: str, processing_s: float, tier: str) -> Headers:
         """The headers of every answer; `tier` is the one served."""
@@ -98,3 +98,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""  # of the plain call
     given: dict[str, Any] = {}  # what the URL says of the request, put into its body
     models: str | None = None  # the list of models (empty), or one of them
+    array: bool = False  # a stream that is a JSON array; so is its refusal
+
+    def error(self, fault: Fault, message: str, request_id: str, retry_s: float = 0.0) -> bytes:
+        """The body of a refusal; `retry_s` is for one that says when to come back."""
+        told = self.family.error(fault, message, request_id, retry_s)
+        return b"[" + told + b"]" if self.array and not fault.html else told

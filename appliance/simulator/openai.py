@@ -32,7 +32,7 @@ def check(request: Request) -> None:
         raise Rejected(FAULTS["invalid_api_key"])
 
 
-def error(fault: Fault, message: str, request_id: str) -> bytes:
+def error(fault: Fault, message: str, request_id: str, retry_s: float) -> bytes:
     """`{"error": {…}}`; the request's id is in a header only."""
     return fault.body(message)
 

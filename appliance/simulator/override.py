@@ -14,6 +14,7 @@ import msgspec
 from appliance.simulator.world import Behaviour
 
 MODEL_MARK: Final = "@sim:"  # MODEL@sim:KEY=VALUE,… in the model's name
+METADATA_FIELDS: Final = ("metadata", "labels")  # Gemini has labels
 METADATA_KEY: Final = "simulator"  # metadata: {"simulator": "KEY=VALUE,…"}: passes through any gateway
 HEADER: Final = "x-simulator"
 _TIERS: Final = ("flex", "default", "priority")

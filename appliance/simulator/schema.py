@@ -64,6 +64,8 @@ class Fitter:
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
             kind = next((name for name in kind if name != "null"), "null")
+        if isinstance(kind, str):
+            kind = kind.lower()  # Google's own schemas shout
         return self._of_type(kind, schema, depth)
 
     def _of_type(self, kind: object, schema: dict[str, Any], depth: int) -> Any:

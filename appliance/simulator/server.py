@@ -19,7 +19,7 @@ from appliance.simulator.faults import FAULTS, Fault, Rejected
 from appliance.simulator.headers import forbidden
 from appliance.simulator.journal import Entry, Journal
 from appliance.simulator.player import Broken
-from appliance.simulator.routes import find, query_of
+from appliance.simulator.routes import find
 from appliance.simulator.world import World
 
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -167,15 +167,13 @@ class Simulator:
                 return
             await self._answering.answer(connection, request, entry, route)
         except Rejected as rejected:
-            await self._reject(connection, entry, route.family, rejected.fault)
+            await self._reject(connection, entry, route, rejected.fault)
 
-    async def _reject(self, connection: Connection, entry: Entry, family: Family, fault: Fault) -> None:
+    async def _reject(self, connection: Connection, entry: Entry, route: Route, fault: Fault) -> None:
         entry.fault = fault.code or fault.type
         request_id = f"req_sim{entry.sequence}"
-        headers = [("content-type", fault.content_type), *family.headers(request_id, 0.001, "default")]
-        await self._plain(
-            connection, entry, fault.status, headers, family.error(fault, "", request_id), completed=False
-        )
+        headers = [("content-type", fault.content_type), *route.family.headers(request_id, 0.001, "default")]
+        await self._plain(connection, entry, fault.status, headers, route.error(fault, "", request_id), completed=False)
 
     async def _models(self, connection: Connection, request: Request, entry: Entry, family: Family, name: str) -> None:
         if request.method != "GET":
@@ -183,7 +181,7 @@ class Simulator:
         if name and self.world.find(name, family.NAME) is None:
             raise Rejected(family.FAULTS["model_not_found"])
         entry.model = name
-        told = family.model(name) if name else family.models(self.world.names(family.NAME), query_of(request))
+        told = family.model(name) if name else family.models(self.world.names(family.NAME), request.query())
         common = [*family.headers(f"req_sim{entry.sequence}", 0.001, "default"), *family.limits()]
         body = msgspec.json.encode(told)
         await self._plain(connection, entry, 200, [("content-type", "application/json"), *common], body, completed=True)

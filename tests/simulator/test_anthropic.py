@@ -25,7 +25,7 @@ def test_every_refusal_has_a_form_here() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_errors_have_the_sdk_s_shape(name: str) -> None:
-    body = error(FAULTS[name], "", "req_1")
+    body = error(FAULTS[name], "", "req_1", 1.0)
     if FAULTS[name].html:
         assert body.startswith(b"<html>")
         return

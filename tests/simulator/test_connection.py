@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import trio
 
+from appliance.simulator.connection import Request
 from appliance.simulator.world import Behaviour
 from tests.simulator.running import Running, Start, world_of
 
@@ -144,3 +145,8 @@ async def test_a_broken_client_never_takes_the_server_down(start: Start, data: b
     assert (await running.client.get("models")).status_code == 200
     assert not running.journal.errors
     assert running.journal[-1].path == "/v1/models"
+
+
+def test_the_query_of_a_request() -> None:
+    asked = Request("GET", "/v1/models?limit=2&after_id=a%2Fb", (), b"")
+    assert asked.query() == {"limit": "2", "after_id": "a/b"}

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.simulator.connection import Request
-from appliance.simulator.routes import find, query_of
+from appliance.simulator.routes import find
 
 
 def route(target: str, **headers: str) -> tuple[str, bool, str | None]:
@@ -21,6 +21,10 @@ def route(target: str, **headers: str) -> tuple[str, bool, str | None]:
         ("/v1/embeddings", "openai"),
         ("/v1/messages?beta=true", "anthropic"),
         ("/v1/messages/count_tokens", "anthropic"),
+        ("/v1beta/models/gemini-3.8-flash:generateContent", "gemini"),
+        ("/v1/models/gemini-3.8-flash:streamGenerateContent?alt=sse", "gemini"),
+        ("/v1beta/models/m%40sim%3Arefuse%3Doverloaded:countTokens", "gemini"),
+        ("/v1beta/models/m:batchEmbedContents", "gemini"),
     ],
 )
 def test_calls(target: str, family: str) -> None:
@@ -33,11 +37,19 @@ def test_models_are_told_apart_by_the_version_header() -> None:
     assert route("/v1/models/a%2Fb", anthropic_version="2023-06-01") == ("anthropic", False, "a/b")
 
 
+def test_models_are_google_s_by_key_or_path() -> None:
+    assert route("/v1/models", x_goog_api_key="x") == ("gemini", False, "")
+    assert route("/v1/models?key=x") == ("gemini", False, "")
+    assert route("/v1beta/models/a") == ("gemini", False, "a")
+
+
+def test_a_model_and_what_else_the_url_says_are_found_in_it() -> None:
+    found = find(Request("POST", "/v1beta/models/m@sim:start=1:streamGenerateContent?alt=sse&key=x", (), b""))
+    assert found.given == {"model": "m@sim:start=1", "stream": True, "alt": "sse"}
+    assert not found.array
+    assert find(Request("POST", "/v1beta/models/m:streamGenerateContent", (), b"")).array
+
+
 def test_unknown_urls_belong_to_someone() -> None:
     assert route("/v1/nothing") == ("openai", False, None)
     assert route("/v1/nothing", anthropic_version="x") == ("anthropic", False, None)
-
-
-def test_the_query() -> None:
-    request = Request("GET", "/v1/models?limit=2&after_id=a%2Fb", (), b"")
-    assert query_of(request) == {"limit": "2", "after_id": "a/b"}
