@@ -56,7 +56,8 @@ def read(body: dict[str, Any], *, counting: bool = False) -> Asked:
         if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
             raise invalid(f"{field}: range: 0..1", field)
     system = body.get("system")
-    if system is not None and not isinstance(system, str) and len(_texts(system)) != len(system or ()):
+    parts = system if isinstance(system, list) else []
+    if not isinstance(system, str | list | None) or len(_texts(parts)) != len(parts):
         raise invalid("system: Input should be a valid string or list of text blocks", "system")
     counted = _turns(messages)
     reasoning, omitted = _thinking(body, most)
