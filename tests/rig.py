@@ -274,27 +274,31 @@ async def running(
     operator: bool = False,
     limit_s: float = 60.0,
     send_buffer_bytes: int = 0,
+    data_folder: Path | None = None,
+    vfs: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Run a rig on a temporary folder, for `limit_s` at most; `settings` are settings of the appliance.
 
     `send_buffer_bytes`: what the kernel takes for a client that does not read (0: what the kernel likes).
+    `data_folder` and `vfs`: instead of a temporary folder and SQLite's own way to the disk.
 
     At the end it checks that the simulator met no bug of its own and saw nothing that a gateway must keep to itself.
     """
-    with TemporaryDirectory() as folder, trio.fail_after(limit_s):
+    with TemporaryDirectory() as made, trio.fail_after(limit_s):
+        folder = data_folder or Path(made)
         async with trio.open_nursery() as outer:
             simulator = Simulator(world or quick_world(), seed=seed, time_scale=time_scale)
             base_url = await outer.start(simulator.serve)
             loaded = load(environment={}, overrides=settings)
-            async with open_appliance(loaded, Path(folder)) as appliance:
+            async with open_appliance(loaded, folder, vfs=vfs) as appliance:
                 sockets = open_tcp("127.0.0.1:0")
                 if send_buffer_bytes:
                     sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-                rig = Rig(appliance, simulator, Path(folder), sockets[0].getsockname()[1])
+                rig = Rig(appliance, simulator, folder, sockets[0].getsockname()[1])
                 await _furnish(rig, base_url)
                 if operator:
-                    sockets.append(open_unix(Path(folder) / "socket"))
+                    sockets.append(open_unix(folder / "socket"))
 
                 async def listen(*, task_status: trio.TaskStatus[None]) -> None:
                     with rig.serving:

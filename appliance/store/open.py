@@ -5,7 +5,7 @@
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,9 +144,10 @@ async def open_store(
             finally:
                 store.writer.stop()
     finally:
-        store.usage.close()
-        connection.close()
-        store.folder.close()
+        with ExitStack() as closing:  # each, whatever the one before it meets
+            closing.callback(store.folder.close)
+            closing.callback(connection.close)
+            closing.callback(store.usage.close)
     if failure is not None:
         raise failure
 

@@ -1,10 +1,9 @@
 """The plug is pulled at every operation of a run, and what was promised is there: archive, database, names together."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
@@ -130,14 +129,6 @@ def life_with_late_syncs(folder: Path, failing_syncs: frozenset[int] = frozenset
         one = Life(drive, "batched", ArchiveWriter)
         trio.run(one.lead_with_late_syncs)
         return one
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A new folder, in memory where there is such a place: thousands of files are written and read once."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
-        yield Path(made)
 
 
 def fates(at: int) -> tuple[Fate, ...]:

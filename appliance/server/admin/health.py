@@ -1,4 +1,7 @@
-"""How the process is. The rule: `/readyz` turns red before records cannot be kept, not after."""
+"""How the process is. The rule: `/readyz` turns red before records cannot be kept, not after, and green by itself.
+
+Records that were lost do not keep it red: they are counted, in the facts and in the metrics, for somebody to look at.
+"""
 
 import shutil
 from typing import Any
@@ -24,8 +27,6 @@ async def _state(desk: Desk) -> tuple[list[str], dict[str, Any]]:
         reasons.append("store_unavailable")
     if usage.free < FREE_BYTES or usage.free < usage.total * FREE_SHARE:
         reasons.append("disk_nearly_full")
-    if counters.lost:
-        reasons.append("records_lost")
     return reasons, {
         "version": __version__,
         "uptime_s": desk.now_unix_s() - desk.started_unix_s,
