@@ -18,22 +18,28 @@ from starlette.applications import Starlette
 from appliance.archive.writer import ArchiveWriter
 from appliance.domain.record import Settled
 from appliance.http1.limits import Limits
-from appliance.net.dial import Resolver, dial
+from appliance.net.dial import MOST_LOOKUPS, Resolver, dial
+from appliance.policy.failures import MOST_ADDRESSES
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
+from appliance.request.bodies import DECOMPRESSIONS
+from appliance.request.breakers import MOST_SUSPECTS
 from appliance.server.admin.desk import Desk
 from appliance.server.admin.table import admin_routes
+from appliance.server.asgi_inbox import INBOX_MESSAGES
 from appliance.server.asgi_lane import AsgiLane
-from appliance.server.door import Door
+from appliance.server.door import MOST_FAREWELLS, Door
 from appliance.server.front import Front
-from appliance.server.listen import Listeners
+from appliance.server.listen import BACKLOG, Listeners
 from appliance.server.metrics import Metrics
-from appliance.server.request_log import RequestLog, Write
+from appliance.server.queues import Queues
+from appliance.server.request_log import BATCH_LINES, RequestLog, Write
 from appliance.server.web import build
 from appliance.services import pulse
 from appliance.settings import Settings
 from appliance.store.folder import read_master_key
 from appliance.store.open import Store, open_store
+from appliance.store.writer import HELD_BYTES, MOST_CHANGES, MOST_WAITERS
 from appliance.upstream.transport import Pool
 from appliance.upstream.trust import bundle_path, client_context
 
@@ -53,6 +59,7 @@ class Appliance:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
+        self.resolver = Resolver(settings.dns_cache_s)
         self.prices = PriceTable(resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes())
         self.pool = Pool(
             dial,
@@ -106,8 +113,35 @@ class Appliance:
             "startline_breakers", ("provider", "tier", "state"), lambda: breakers.counts(trio.current_time())
         )
         self.metrics.watch_table("startline_breaker_skips_total", ("provider", "tier"), lambda: breakers.skipped)
+        self._watch_queues()
         watch("startline_store_queued_bytes", lambda: ledger.counters.held_bytes)
         watch("startline_store_lost_total", lambda: ledger.counters.lost)
+
+    def _watch_queues(self) -> None:
+        settings, gateway, door, ledger = self.settings, self.gateway, self.door, self.store.ledger
+        threads, log = trio.to_thread.current_default_thread_limiter(), self._log
+        queues = Queues()
+        queues.watch("accept", self.listeners.accept_depth, BACKLOG)
+        queues.watch("connections", lambda: door.connections, door.most)
+        queues.watch("connections_of_address", door.busiest, door.most_per_address)
+        queues.watch("farewells", lambda: door.farewells, MOST_FAREWELLS)
+        queues.watch("requests_of_key", gateway.key_slots.most_taken, settings.max_requests_per_key)
+        queues.watch("bodies_bytes", lambda: gateway.bodies.held_bytes, gateway.bodies.limit_bytes)
+        queues.watch("decompressions", lambda: gateway.bodies.decompressing.borrowed_tokens, DECOMPRESSIONS)
+        queues.watch("asgi_inbox", lambda: max(map(len, self.lane.inboxes), default=0), INBOX_MESSAGES)
+        queues.watch("races", gateway.slots.most_taken, settings.race_slots)
+        queues.watch("suspects", lambda: len(gateway.breakers.suspects), MOST_SUSPECTS)
+        queues.watch("idle_provider_connections", self.pool.busiest, self.pool.idle_per_origin)
+        queues.watch("name_lookups", lambda: self.resolver.lookups, MOST_LOOKUPS)
+        queues.watch("threads", lambda: threads.borrowed_tokens, threads.total_tokens)
+        queues.watch("failed_key_addresses", lambda: len(gateway.doorkeeper.failures), MOST_ADDRESSES)
+        queues.watch("log_lines", lambda: 0 if log is None else log.waiting, BATCH_LINES)
+        queues.watch("store_records_bytes", lambda: ledger.counters.held_bytes, HELD_BYTES)
+        queues.watch("store_changes", lambda: ledger.counters.changes, MOST_CHANGES)
+        queues.watch("store_waiters", lambda: ledger.counters.waiters, MOST_WAITERS)
+        queues.watch("open_requests", lambda: ledger.counters.open_requests, door.most)
+        self.metrics.watch_table("startline_queue_depth", ("queue",), queues.depths)
+        self.metrics.watch_table("startline_queue_limit", ("queue",), queues.limits)
 
 
 @asynccontextmanager
@@ -123,7 +157,6 @@ async def open_appliance(
     archive = partial(
         ArchiveWriter, segment_bytes=settings.archive_segment_bytes, segment_age_s=settings.archive_segment_age_s
     )
-    trio.socket.set_custom_hostname_resolver(Resolver(settings.dns_cache_s))
     async with open_store(
         folder,
         archive=archive,
@@ -136,6 +169,7 @@ async def open_appliance(
         vfs=vfs,
     ) as store:
         appliance = Appliance(settings, store, write_lines)
+        trio.socket.set_custom_hostname_resolver(appliance.resolver)
         forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)

@@ -13,6 +13,8 @@ import trio
 from appliance.net.stream import SocketStream
 
 RESOLVER_THREADS = 16
+MOST_LOOKUPS = 1024
+"""Names being looked up, or waiting for a thread: a resolver that hangs must not gather all requests behind it."""
 
 
 AddressInfo = Any
@@ -42,6 +44,8 @@ class Resolver(trio.abc.HostnameResolver):
         known = self._known.get(key)
         if known is not None and known[0] > now:
             return known[1]
+        if self.lookups >= MOST_LOOKUPS:
+            raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
         found: Any = await trio.to_thread.run_sync(
             socket.getaddrinfo, *key, abandon_on_cancel=True, limiter=self._limiter
         )
@@ -49,6 +53,12 @@ class Resolver(trio.abc.HostnameResolver):
             self._known.clear()
         self._known[key] = (now + self._cache_s, found)
         return found
+
+    @property
+    def lookups(self) -> int:
+        """How many names are being looked up, or wait for it."""
+        statistics = self._limiter.statistics()
+        return statistics.borrowed_tokens + statistics.tasks_waiting
 
     async def getnameinfo(self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int) -> tuple[str, str]:
         """As socket.getnameinfo, in a thread."""

@@ -21,15 +21,22 @@ class ClientLeft(OSError):
 class Inbox:
     """What a client sends to one application: parts of the body, then its end. The end needs no room.
 
+    It is in `inboxes` as long as its request is not over.
+
     Hypercorn's own queue waits for room even to tell an application that its request is over: one that answers
     without reading a large body then waits for itself, for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inboxes: "set[Inbox]") -> None:
+        self._inboxes = inboxes
+        inboxes.add(self)
         self._messages: deque[Any] = deque()
         self._over = False
         self._hungry = False
         self._changed = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._messages)
 
     async def put(self, message: Any) -> None:
         """Hand over a message, when there is room for it; dropped when the request is over."""
@@ -65,21 +72,23 @@ class Inbox:
     def close(self) -> None:
         """The request is over: nobody waits any more."""
         self._over = True
+        self._inboxes.discard(self)
         self._changed.unpark_all()
 
 
 class LaneTaskGroup(TaskGroup):
     """TaskGroup whose applications read from an Inbox, and are stopped from sending to nobody."""
 
-    def __init__(self, closed: Callable[[], bool]) -> None:
+    def __init__(self, closed: Callable[[], bool], inboxes: set[Inbox] | None = None) -> None:
         super().__init__()
         self._closed = closed
-        self.inbox = Inbox()
+        self._inboxes = set() if inboxes is None else inboxes
+        self.inbox = Inbox(set())
         """Of the request that came last."""
 
     async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
         """Run an application for one request; returns how it is told what the client sends."""
-        inbox = self.inbox = Inbox()
+        inbox = self.inbox = Inbox(self._inboxes)
 
         async def send_on(message: Any) -> None:
             if message is not None and self._closed():

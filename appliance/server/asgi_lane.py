@@ -35,7 +35,7 @@ from appliance.net.hangup import HangUps
 from appliance.net.stream import SocketStream
 from appliance.server.admin.desk import refusal
 from appliance.server.asgi_gate import NOT_HTTP, Gate, Plain, Waiting
-from appliance.server.asgi_inbox import ClientLeft, LaneTaskGroup
+from appliance.server.asgi_inbox import ClientLeft, Inbox, LaneTaskGroup
 from appliance.server.asgi_stream import LINGER_BYTES, LaneStream
 from appliance.server.front import Patience, protocol_fault
 
@@ -140,6 +140,7 @@ class LaneServer(TCPServer):
         state = {"operator": operator}
         super().__init__(lane.application, lane.config, lane.context, state, stream)  # type: ignore[arg-type]
         self._tls = tls
+        self._inboxes = lane.inboxes
         self._gate = Gate(lane.limits)
         self._patience = lane.patience
         self._on_refused = lane.on_refused
@@ -152,7 +153,7 @@ class LaneServer(TCPServer):
         """Serve one connection to its end."""
         connected = self.stream.socket
         try:
-            self._applications = LaneTaskGroup(lambda: self.stream.closed)
+            self._applications = LaneTaskGroup(lambda: self.stream.closed, self._inboxes)
             async with self._applications as task_group:
                 self._task_group = task_group
                 self.protocol = Http1Wrapper(
@@ -317,6 +318,7 @@ class AsgiLane:
         self.send_timeout_s = send_timeout_s
         self.on_refused = on_refused
         self.hangups = hangups
+        self.inboxes: set[Inbox] = set()
         self.config = config = Config()
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_BYTES

@@ -31,7 +31,7 @@ class Door:
     def __init__(self, proxies: Proxies, most: int, most_per_address: int) -> None:
         self._proxies = proxies
         self.most = most
-        self._most_per_address = most_per_address
+        self.most_per_address = most_per_address
         self._by_address = Slots()
         self.connections = 0
         self.farewells = 0
@@ -42,7 +42,7 @@ class Door:
             if self.connections >= self.most:
                 return ApplianceFault("too_many_connections", retry_after_s=RETRY_AFTER_S)
             if not self._proxies.trusted(peer) and not self._by_address.take(
-                neighbourhood(peer), self._most_per_address
+                neighbourhood(peer), self.most_per_address
             ):
                 return CallerFault("too_many_connections_of_address", retry_after_s=RETRY_AFTER_S)
         self.connections += 1

@@ -19,6 +19,7 @@ from appliance.server.asgi_lane import AsgiLane, exception_names
 from appliance.server.door import Door
 from appliance.server.fast import FastConnection
 from appliance.server.front import Front
+from appliance.server.queues import accept_depth
 
 log = structlog.get_logger()
 
@@ -71,6 +72,11 @@ class Listeners:
         self._front = front
         self._lane = lane
         self._door = door
+        self._sockets: list[socket.socket] = []
+
+    def accept_depth(self) -> int:
+        """Connections waiting to be accepted, of the fullest listener."""
+        return accept_depth(self._sockets)
 
     @property
     def connections(self) -> int:
@@ -85,6 +91,7 @@ class Listeners:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled, then let requests in work end within `shutdown_s`."""
+        self._sockets = sockets
         stopping = trio.Event()
         async with trio.open_nursery() as outer:
             connections = await outer.start(self._hold, stopping)

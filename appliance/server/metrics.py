@@ -32,6 +32,8 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("startline_idle_provider_connections", "Connections to providers kept for reuse."),
     ("startline_breakers", "Models and tiers whose breaker is not closed, by provider, tier and state."),
     ("startline_breaker_skips_total", "Attempts not made because a breaker was open, by provider and tier."),
+    ("startline_queue_depth", "What waits or is held, by queue; see the table of queues."),
+    ("startline_queue_limit", "How much of it there may be, by queue."),
     ("startline_store_queued_bytes", "Records not yet in the database."),
     ("startline_store_lost_total", "Records that could not be kept."),
 )

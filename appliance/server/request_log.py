@@ -56,6 +56,11 @@ class RequestLog:
         self._waiting: list[RequestLine] = []
         self._flushed_s = 0.0
 
+    @property
+    def waiting(self) -> int:
+        """Lines that wait for others."""
+        return len(self._waiting)
+
     def settled(self, settled: Settled) -> None:
         """Write the line, at once or soon."""
         line = self._line(settled)

@@ -109,6 +109,11 @@ class Committer:
         self._fresh: dict[str, tuple[Position, bytes, float]] = {}  # begun, in order of arrival; not noted yet
         self._noted: set[str] = set()  # begun, and in the table open_requests
 
+    @property
+    def open_requests(self) -> int:
+        """Requests that were begun and are not settled yet."""
+        return len(self._fresh) + len(self._noted)
+
     def recover(self) -> Recovery:
         """Replay the archive from the committed position, then settle what was interrupted. Once, before all else."""
         open_requests = {

@@ -7,7 +7,8 @@ import structlog
 
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.record import ArchiveRecord, Begun, Settled
-from appliance.store.writer import StoreWriter, WriterCounters
+from appliance.store.counters import WriterCounters
+from appliance.store.writer import StoreWriter
 
 OnStoreFailure = Literal["refuse", "serve"]
 _ENCODER = msgspec.msgpack.Encoder()

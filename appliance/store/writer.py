@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import apsw
-import msgspec
 import structlog
 import trio
 
 from appliance.domain.errors import ApplianceFault
 from appliance.store.commit import NOTE_OPEN_AFTER_S, Archive, Committer, Recovery
+from appliance.store.counters import WriterCounters
 from appliance.store.database import DISK_FAULTS
 from appliance.store.handover import Handover, Item
 
@@ -36,25 +36,11 @@ LINGER_S = 0.02
 
 SYNC_EVERY_S = 0.25
 HELD_BYTES = 64 * 1024 * 1024
+MOST_CHANGES = 1024
+MOST_WAITERS = 65_536
 TEND_EVERY_S = 60.0
 _RETRY_FIRST_S = 0.25
 _RETRY_MOST_S = 5.0
-
-
-class WriterCounters(msgspec.Struct, frozen=True):
-    """The writer's state for metrics. `held_bytes` counts records not yet in the database, `lost` those turned away.
-
-    `unstorable` rows are in the archive but were refused by the database. `error` is the class of the disk's last
-    fault while it lasts.
-    """
-
-    queued: int
-    held_bytes: int
-    lost: int
-    unstorable: int
-    batches: int
-    failing: bool
-    error: str | None
 
 
 class _Job:
@@ -133,7 +119,8 @@ class StoreWriter:
         """A snapshot for metrics."""
         queue = self.handover
         return WriterCounters(
-            len(queue.items), queue.held_bytes, queue.lost, self._committer.unstorable, self._batches, self.failing,
+            len(queue.items), queue.held_bytes, len(self._jobs), len(self._waiters) + len(self._row_waiters),
+            self._committer.open_requests, queue.lost, self._committer.unstorable, self._batches, self.failing,
             self._error,
         )  # fmt: skip
 
@@ -166,9 +153,9 @@ class StoreWriter:
         """Run `function` in the writer thread as one transaction, synced when it returns; its exceptions undo it.
 
         `then` gets the result in the event loop as soon as it is committed, even if the caller was cancelled meanwhile.
-        Raises ApplianceFault("store_unavailable") when the disk failed or the writer has ended.
+        Raises ApplianceFault("store_unavailable") when the disk failed, the writer has ended or too many wait.
         """
-        if self._stopping or self._token is None:
+        if self._stopping or self._token is None or len(self._jobs) >= MOST_CHANGES:
             raise ApplianceFault("store_unavailable")
         job = _Job(function, then)
         self._jobs.append(job)
@@ -196,7 +183,7 @@ class StoreWriter:
         await self._wait_in(self._row_waiters, self.handover.accepted)
 
     async def _wait_in(self, waiters: deque[_Waiter], ticket: int) -> None:
-        if self.ended or self.failing:
+        if self.ended or self.failing or len(waiters) >= MOST_WAITERS:
             raise ApplianceFault("store_unavailable")
         waiter = _Waiter(ticket)
         waiters.append(waiter)

@@ -68,7 +68,7 @@ class Pool:
         self.limits = limits
         self._connect_timeout_s = connect_timeout_s
         self._idle_s = idle_s
-        self._idle_per_origin = idle_per_origin
+        self.idle_per_origin = idle_per_origin
         self._idle: dict[Origin, list[Connection]] = {}
         self._stopped = False
 
@@ -129,7 +129,7 @@ class Pool:
 
     def _keep(self, connection: Connection) -> None:
         idle = self._idle.setdefault(connection.origin, [])
-        if self._stopped or len(idle) >= self._idle_per_origin:
+        if self._stopped or len(idle) >= self.idle_per_origin:
             connection.close()
         else:
             idle.append(connection)
@@ -137,6 +137,10 @@ class Pool:
     def idle_count(self) -> int:
         """Connections that wait for work."""
         return sum(map(len, self._idle.values()))
+
+    def busiest(self) -> int:
+        """Idle connections of the origin that has most."""
+        return max(map(len, self._idle.values()), default=0)
 
     async def run(self) -> None:
         """Close what idled too long, until cancelled; then close all, and keep none any more."""

@@ -2,10 +2,12 @@
 
 import socket
 import ssl
+import threading
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from appliance.net.dial import RESOLVER_THREADS, Resolver, dial
 from tests.upstream.conftest import Certificates, certificates  # noqa: F401 - a fixture
@@ -124,8 +126,9 @@ async def test_a_handshake_that_fails_leaves_nothing_open(
 async def test_a_handshake_that_is_cancelled_leaves_nothing_open(nursery: trio.Nursery) -> None:
     server = Server([Peer.gone], None)
     await nursery.start(server.run)
-    with trio.move_on_after(0.05) as scope:
-        await dial("127.0.0.1", server.port, ssl.create_default_context())
+    context = ssl.create_default_context()  # takes long, and must not take the time of the handshake
+    with trio.move_on_after(0.2) as scope:
+        await dial("127.0.0.1", server.port, context)
     assert scope.cancelled_caught
     await server.until(lambda: server.seen_gone)
 
@@ -133,3 +136,19 @@ async def test_a_handshake_that_is_cancelled_leaves_nothing_open(nursery: trio.N
 async def test_a_refused_connection() -> None:
     with pytest.raises(OSError):
         await dial("127.0.0.1", 1, None)
+
+
+async def test_a_resolver_that_hangs_does_not_gather_everybody_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = threading.Event()
+    monkeypatch.setattr("appliance.net.dial.MOST_LOOKUPS", RESOLVER_THREADS + 2)
+    monkeypatch.setattr("appliance.net.dial.socket.getaddrinfo", lambda *_: hang.wait())
+    resolver = Resolver(30)
+    async with trio.open_nursery() as nursery:
+        for nth in range(RESOLVER_THREADS + 2):
+            nursery.start_soon(resolver.getaddrinfo, b"%d.test" % nth, 80)
+        await trio.testing.wait_all_tasks_blocked()
+        assert resolver.lookups == RESOLVER_THREADS + 2
+        with pytest.raises(socket.gaierror, match="too many"):
+            await resolver.getaddrinfo(b"one.more.test", 80)
+        nursery.cancel_scope.cancel()
+    hang.set()

@@ -15,7 +15,7 @@ END = {"type": "http.disconnect"}
 
 
 async def test_what_was_put_comes_out_in_order_and_then_the_end_again_and_again() -> None:
-    inbox = Inbox()
+    inbox = Inbox(set())
     parts = [{**PART, "body": b"%d" % number} for number in range(INBOX_MESSAGES)]
     for part in parts:
         await inbox.put(part)
@@ -25,7 +25,7 @@ async def test_what_was_put_comes_out_in_order_and_then_the_end_again_and_again(
 
 
 async def test_there_is_room_for_few_messages() -> None:
-    inbox = Inbox()
+    inbox = Inbox(set())
     put: list[int] = []
 
     async def fill() -> None:
@@ -45,7 +45,7 @@ async def test_there_is_room_for_few_messages() -> None:
 
 
 async def test_a_reader_waits_for_what_comes() -> None:
-    inbox = Inbox()
+    inbox = Inbox(set())
     got: list[Any] = []
 
     async def read() -> None:
@@ -100,7 +100,7 @@ async def test_an_application_that_sends_to_nobody_is_stopped() -> None:
 
 
 async def test_whether_an_application_asks_for_more_can_be_waited_for() -> None:
-    inbox = Inbox()
+    inbox = Inbox(set())
     answers: list[bool] = []
 
     async def ask() -> None:

@@ -83,7 +83,12 @@ def test_each_metric_is_described() -> None:
     for name, _ in METRICS:
         if name.startswith(("startline_live", "startline_client", "startline_idle", "startline_store")):
             metrics.watch(name, lambda: 0.0)
-    for name in ("startline_breakers", "startline_breaker_skips_total"):
+    for name in (
+        "startline_breakers",
+        "startline_breaker_skips_total",
+        "startline_queue_depth",
+        "startline_queue_limit",
+    ):
         metrics.watch_table(name, ("provider",), lambda: {("sim",): 2})
     metrics.settled(settled())
     text = metrics.exposition().decode()

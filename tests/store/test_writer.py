@@ -1,5 +1,6 @@
 """The writer thread: batches, changes, barriers, failing disks, and an end that leaves nothing behind."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,6 +126,39 @@ async def test_changes_after_the_end_are_refused(make: Make) -> None:
         writer.stop()
     with pytest.raises(ApplianceFault, match="store_unavailable"):
         await writer.write(lambda connection: 1)
+
+
+async def test_only_so_many_changes_and_waiters_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.store.writer.MOST_CHANGES", 2)
+    monkeypatch.setattr("appliance.store.writer.MOST_WAITERS", 2)
+    writer = make()
+    begun_work, go_on = threading.Event(), threading.Event()
+
+    def slow(_: apsw.Connection) -> None:
+        begun_work.set()
+        assert go_on.wait(30)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        nursery.start_soon(writer.write, slow)
+        await until(begun_work.is_set)
+        put(writer, begun())
+        for _ in range(2):
+            nursery.start_soon(writer.write, lambda _: None)
+            nursery.start_soon(writer.barrier)
+        await until(lambda: (writer.counters.changes, writer.counters.waiters) == (2, 2))
+        with pytest.raises(ApplianceFault):
+            await writer.write(lambda _: None)
+        with pytest.raises(ApplianceFault):
+            await writer.barrier()
+        go_on.set()
+        await until(lambda: (writer.counters.changes, writer.counters.waiters) == (0, 0))
+        await writer.flush()
+        assert writer.counters.open_requests == 1
+        put(writer, settled())
+        await writer.flush()
+        assert writer.counters.open_requests == 0
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("durability", ["strict", "batched"])
