@@ -245,6 +245,13 @@ class Rig:
         organisation_id = self.appliance.store.directory.organisations()[0].organisation_id
         return await self.appliance.store.api_keys.create(organisation_id, kind, "another", now_unix_s=created, **facts)
 
+    async def add(self, name: str, kind: Any, path: str = "/v1", **facts: Any) -> Provider:
+        """Another provider of the organisation, played by the same simulator; facts are fields of Provider."""
+        organisation_id = self.appliance.store.directory.organisations()[0].organisation_id
+        base_url = self.simulator.base_url.removesuffix("/v1") + path
+        provider = Provider("", organisation_id, name, kind, base_url, price_as=kind, **facts)
+        return await self.appliance.store.providers.add(provider, PROVIDER_SECRET, now_unix_s=1)
+
     async def alive(self) -> None:
         """Assert that the server serves, in both lanes, on connections of their own."""
         with trio.fail_after(10):

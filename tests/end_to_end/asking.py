@@ -46,3 +46,9 @@ def chat(text: str, mark: str, sim: str = "", model: str = "gpt-5.4-mini", **mor
 def response(text: str, mark: str, sim: str = "", model: str = "gpt-5.4-mini", **more: Any) -> Json:
     """A Responses request."""
     return {"model": model, "input": text, "metadata": metadata(mark, sim)} | more
+
+
+def message(text: str, mark: str, sim: str = "", model: str = "claude-sonnet-5", **more: Any) -> Json:
+    """A request in Anthropic's dialect."""
+    asked: Json = {"model": model, "max_tokens": 1000, "messages": [{"role": "user", "content": text}]}
+    return asked | {"metadata": metadata(mark, sim)} | more

@@ -26,10 +26,14 @@ ENDS = {
 }
 
 
+def _price_list(model: str) -> str:
+    return "anthropic" if model.startswith("claude") else "openai"
+
+
 def _rates(model: str, tier: str) -> tuple[Fraction, Fraction, Fraction, Fraction] | None:
     """Dollars per token: input, output, cached, cache write; None: the price list has none."""
     document = msgspec.json.decode(Path(PRICES).read_bytes())
-    row = document["providers"]["openai"].get(model)
+    row = document["providers"][_price_list(model)].get(model)
     periods = [] if row is None else [it for it in row["tiers"].get(tier, []) if it[0] <= document["date"]]
     if not periods:
         return None
@@ -60,6 +64,16 @@ def usage_of(entry: Json) -> Json | None:
     usage = entry["usage"]
     if usage is None:
         return None
+    if entry["family"] == "anthropic":
+        read, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+        return {
+            "input": usage["input_tokens"] + (read or 0) + (written or 0),
+            "output": usage["output_tokens"],
+            "cached": read,
+            "cache_write": written,
+            "reasoning": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+            "certainty": "known",
+        }
     chat = "prompt_tokens" in usage
     taken = usage.get("prompt_tokens_details" if chat else "input_tokens_details") or {}
     given = usage.get("completion_tokens_details" if chat else "output_tokens_details") or {}

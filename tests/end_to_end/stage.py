@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import msgspec
 import openai
@@ -16,6 +17,7 @@ import openai
 from tests.end_to_end.processes import Program, command, environment, program, until
 
 PROVIDER = "sim"
+CLAUDE = "sim-claude"
 PROVIDER_SECRET = "sk-sim-of-the-end-to-end-tests"
 WORLD = Path(__file__).parent / "world.toml"
 Json = dict[str, Any]
@@ -58,6 +60,11 @@ class Stage:
         """The same for asyncio and trio."""
         given: Json = {"base_url": self.url + mount, "api_key": self.key, "max_retries": 0, "timeout": 30} | options
         return openai.AsyncOpenAI(**given)
+
+    def anthropic(self, mount: str = "", **options: Any) -> anthropic.Anthropic:
+        """Anthropic's SDK, which adds `/v1` to what it is given."""
+        given: Json = {"base_url": self.url + mount, "api_key": self.key, "max_retries": 0, "timeout": 30} | options
+        return anthropic.Anthropic(**given)
 
     def mark(self) -> str:
         """A name for one request, to find it again in the simulator's journal."""
@@ -132,6 +139,9 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         added = ["provider", "add", PROVIDER, "--kind", "openai_compatible", "--base-url", provider_url]
         added += ["--tiers", "flex,default,priority", "--price-as", "openai"]
         command(*added, environ=environ, given=PROVIDER_SECRET)
+        claude = ["provider", "add", CLAUDE, "--kind", "anthropic", "--base-url", provider_url]
+        claude += ["--tiers", "standard_only,auto", "--price-as", "anthropic"]
+        command(*claude, environ=environ, given=PROVIDER_SECRET)
         made = msgspec.json.decode(command("key", "create", "--name", "end", "--json", environ=environ))
         stage = Stage(server, f"http://{address}", provider_url, made["key"], data_folder, environ)
         yield stage

@@ -41,6 +41,13 @@ def responses(text: str = "hi", *, sim: str = "", **more: Any) -> dict[str, Any]
     return {"model": f"{MODEL}@sim:{sim}" if sim else MODEL, "input": text, **more}
 
 
+def messages(text: str = "hi", *, sim: str = "", **more: Any) -> dict[str, Any]:
+    model = f"claude/c@sim:{sim}" if sim else "claude/c"
+    return {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": text}], **more}
+
+
+MESSAGES = "/v1/messages"
+ANTHROPICS_TOOL = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}}
 RESPONSES_TOOL = {"type": "function", **TOOL["function"]}  # type: ignore[dict-item]
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"properties": {"b": {"type": "integer"}}}}}
@@ -96,6 +103,15 @@ def _cases() -> dict[str, Case]:
                 cases[f"{named}, provider: {name}"] = Case(path, body(sim=sim, **more), status=status or -1)
             both = "flex.refuse,default.refuse=overloaded"
             cases[f"{named}, all rungs fail"] = Case(path, body(sim=both, start_within="9s", **more), status=-1)
+        named = f"Anthropic's{how}"
+        cases[named] = Case(MESSAGES, messages(**more))
+        cases[f"{named}, under /anthropic"] = Case(f"/anthropic{MESSAGES}?beta=true&a=%20b", messages(**more))
+        tools = [ANTHROPICS_TOOL]
+        cases[f"{named}, tools"] = Case(MESSAGES, messages(sim="tool_calls=2", tools=tools, **more))
+        for tier in ("flex", "default", "priority", "auto", "standard_only", "scale"):
+            cases[f"{named}, tier {tier}"] = Case(MESSAGES, messages(service_tier=tier, **more), status=-1)
+        for name, (sim, _) in FAULTS.items():
+            cases[f"{named}, provider: {name}"] = Case(MESSAGES, messages(sim=sim, **more), status=-1)
         cases[f"chat{how}, usage asked for"] = Case(CHAT, chat(stream_options={"include_usage": True}, stream=True))
         cases[f"chat{how}, structured"] = Case(CHAT, chat(response_format=SCHEMA, **more))
         cases[f"chat{how}, n=2"] = Case(CHAT, chat(n=2, start_within="30s", **more))
@@ -116,6 +132,13 @@ def _cases() -> dict[str, Case]:
         "no such route, bare prefix": Case("/v1", method="GET", status=404),
         "no such route, another dialect": Case("/anthropic/v1/nothing", {"a": 1}, status=404),
         "Anthropic's, a provider that does not speak it": Case("/v1/messages", {"model": MODEL}, status=400),
+        "a slow stream gets pings": Case(MESSAGES, messages(sim="start=45", stream=True), jumps=((1, 25.0), (1, 20.0))),
+        "pings, then a fault": Case(
+            MESSAGES, messages(sim="refuse=server_error,refusal_after_s=30", stream=True), jumps=((1, 25.0), (1, 5.0))
+        ),
+        "Anthropic's count": Case(
+            "/v1/messages/count_tokens", {"model": "claude/c", "messages": messages()["messages"]}
+        ),
         "Anthropic's, no key": Case("/anthropic/v1/messages", {"model": MODEL}, key="", status=401),
         "Anthropic's, wrong method": Case("/api/v1/messages/count_tokens", method="GET", status=405),
         "Anthropic's models": Case("/anthropic/v1/models?limit=2", method="GET"),
@@ -218,6 +241,7 @@ async def test_both_lanes_give_the_same_bytes(name: str, mock_clock: trio.testin
     seen = []
     world = World(models={"*": Model(tiers=dict.fromkeys(("flex", "default", "priority"), PACED), dimensions=4)})
     async with running(world, limit_s=100_000, keep_alive_s=100_000) as rig:
+        await rig.add("claude", "anthropic", tiers=("standard_only", "auto"))
         for reach in (fast, reference):
             client = await reach(rig)
             fixed(rig)
