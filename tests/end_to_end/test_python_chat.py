@@ -214,7 +214,8 @@ def test_embeddings(stage: Stage) -> None:
 def test_models(stage: Stage, mount: str) -> None:
     with stage.client(mount) as client:
         listed = {model.id for model in client.models.list()}
-        assert listed == {"gpt-5.4-nano", "gpt-5.4-mini", "gpt-5.6-sol", "nameless-1", "text-embedding-3-small"}
+        gpt = {"gpt-5.4-nano", "gpt-5.4-mini", "gpt-5.6-sol", "nameless-1", "text-embedding-3-small"}
+        assert listed == gpt | {"claude-sonnet-5"}
         assert client.models.retrieve("gpt-5.4-mini").id == "gpt-5.4-mini"
         assert client.models.retrieve("sim/gpt-5.4-mini").id
         with pytest.raises(openai.NotFoundError):
