@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from appliance.archive.writer import ArchiveWriter
 from appliance.domain.record import Settled
 from appliance.http1.limits import Limits
-from appliance.net.dial import MOST_LOOKUPS, Resolver, dial
+from appliance.net.dial import Dialer
+from appliance.net.resolver import MOST_THREADS, Lookup, Resolver
 from appliance.policy.failures import MOST_ADDRESSES
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
@@ -55,14 +56,22 @@ def unix_s() -> float:
 class Appliance:
     """The parts of one running process."""
 
-    def __init__(self, settings: Settings, store: Store, write_lines: Write | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        write_lines: Write | None = None,
+        lookup: Lookup = socket.getaddrinfo,
+    ) -> None:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
-        self.resolver = Resolver(settings.dns_cache_s)
+        self.resolver = Resolver(settings.dns_cache_s, lookup)
         self.prices = PriceTable(resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes())
+        self.dialer = Dialer(self.resolver)
         self.pool = Pool(
-            dial,
+            self.dialer,
+            public_dialer=self.dialer.public,
             tls=lambda: client_context(bundle_path(settings.ca_bundle)),
             limits=Limits(body_bytes=STREAM_BYTES),
             connect_timeout_s=settings.connect_timeout_s,
@@ -132,7 +141,7 @@ class Appliance:
         queues.watch("races", gateway.slots.most_taken, settings.race_slots)
         queues.watch("suspects", lambda: len(gateway.breakers.suspects), MOST_SUSPECTS)
         queues.watch("idle_provider_connections", self.pool.busiest, self.pool.idle_per_origin)
-        queues.watch("name_lookups", lambda: self.resolver.lookups, MOST_LOOKUPS)
+        queues.watch("name_lookups", lambda: self.resolver.lookups, MOST_THREADS)
         queues.watch("threads", lambda: threads.borrowed_tokens, threads.total_tokens)
         queues.watch("failed_key_addresses", lambda: len(gateway.doorkeeper.failures), MOST_ADDRESSES)
         queues.watch("log_lines", lambda: 0 if log is None else log.waiting, BATCH_LINES)
@@ -146,12 +155,17 @@ class Appliance:
 
 @asynccontextmanager
 async def open_appliance(
-    settings: Settings, folder: Path, write_lines: Write | None = None, *, vfs: str | None = None
+    settings: Settings,
+    folder: Path,
+    write_lines: Write | None = None,
+    *,
+    vfs: str | None = None,
+    lookup: Lookup = socket.getaddrinfo,
 ) -> AsyncIterator[Appliance]:
     """Open the data folder and run everything but listeners. Raises what `open_store` raises.
 
     `write_lines` takes the lines of requests as JSON, several at a time (services/log.py gives it).
-    `vfs` names the way to the disk that SQLite takes; None: its own.
+    `vfs` names the way to the disk that SQLite takes; None: its own. `lookup` finds the addresses of names.
     """
     supplied = read_master_key(settings.master_key.encode()) if settings.master_key else None
     archive = partial(
@@ -168,8 +182,7 @@ async def open_appliance(
         linger_s=settings.writer_linger_s,
         vfs=vfs,
     ) as store:
-        appliance = Appliance(settings, store, write_lines)
-        trio.socket.set_custom_hostname_resolver(appliance.resolver)
+        appliance = Appliance(settings, store, write_lines, lookup)
         forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)

@@ -19,6 +19,7 @@ from appliance.app import Appliance, open_appliance, serve
 from appliance.domain.catalog import Provider
 from appliance.domain.identity import ApiKey
 from appliance.domain.record import Settled
+from appliance.net.resolver import Lookup
 from appliance.server.listen import open_tcp, open_unix
 from appliance.settings import load
 from appliance.simulator.server import Simulator
@@ -283,10 +284,12 @@ async def running(
     send_buffer_bytes: int = 0,
     data_folder: Path | None = None,
     vfs: str | None = None,
+    lookup: Lookup = socket.getaddrinfo,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Run a rig on a temporary folder, for `limit_s` at most; `settings` are settings of the appliance.
 
+    `lookup` finds the addresses of names.
     `send_buffer_bytes`: what the kernel takes for a client that does not read (0: what the kernel likes).
     `data_folder` and `vfs`: instead of a temporary folder and SQLite's own way to the disk.
 
@@ -298,7 +301,7 @@ async def running(
             simulator = Simulator(world or quick_world(), seed=seed, time_scale=time_scale)
             base_url = await outer.start(simulator.serve)
             loaded = load(environment={}, overrides=settings)
-            async with open_appliance(loaded, folder, vfs=vfs) as appliance:
+            async with open_appliance(loaded, folder, vfs=vfs, lookup=lookup) as appliance:
                 sockets = open_tcp("127.0.0.1:0")
                 if send_buffer_bytes:
                     sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

@@ -1,8 +1,9 @@
-"""`startline provider …`: add, list, test and remove providers. The rule: a secret is never an argument."""
+"""`startline provider …`: add, list, set, test and remove providers. The rule: a secret is never an argument."""
 
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -42,6 +43,18 @@ def _headers(_: object, __: object, texts: tuple[str, ...]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _colon, value in pairs}
 
 
+_organisation = click.option("--organisation", help="Name or id; default: the first.")
+
+
+def _path(name: str) -> str:
+    return f"{PROVIDERS}/{quote(name, safe='')}"
+
+
+def _of(organisation: str | None) -> dict[str, str]:
+    """The query that names an organisation."""
+    return {} if organisation is None else {"organisation": organisation}
+
+
 @click.command(epilog="Example: printenv OPENAI_API_KEY | startline provider add openai")
 @with_place
 @click.argument("name")
@@ -58,7 +71,8 @@ def _headers(_: object, __: object, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--abort-billing", type=click.Choice(["free", "partial", "full"]), help="What it bills for an abandoned call."
 )
-@click.option("--organisation", help="Name or id; default: the first.")
+@click.option("--public-only", is_flag=True, help="Connect to it at public addresses alone.")
+@_organisation
 @click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its key.")
 @click.option("--no-secret", is_flag=True, help="It asks for no key.")
 @json_option
@@ -92,10 +106,11 @@ def _tell_check(answer: dict[str, Any]) -> None:
 
 @click.command(name="list", epilog="Example: startline provider list")
 @with_place
+@click.option("--organisation", help="Name or id; default: all.")
 @json_option
-def list_(place: Place, as_json: bool) -> None:
+def list_(place: Place, as_json: bool, organisation: str | None) -> None:
     """List the providers, in the order in which they are asked."""
-    providers = ask(place, "GET", PROVIDERS)["providers"]
+    providers = ask(place, "GET", PROVIDERS, params=_of(organisation))["providers"]
     if as_json:
         say_json(providers)
         return
@@ -121,10 +136,11 @@ def _breaker(one: dict[str, Any]) -> str:
 @click.command(epilog="Example: startline provider test openai")
 @with_place
 @click.argument("name")
+@_organisation
 @json_option
-def test(place: Place, as_json: bool, name: str) -> None:
+def test(place: Place, as_json: bool, name: str, organisation: str | None) -> None:
     """Ask a provider for its models, with the stored key; status 1 if it does not answer."""
-    answer = ask(place, "POST", f"{PROVIDERS}/{name}/test")
+    answer = ask(place, "POST", f"{_path(name)}/test", params=_of(organisation))
     if as_json:
         say_json(answer["check"])
     else:
@@ -136,16 +152,57 @@ def test(place: Place, as_json: bool, name: str) -> None:
 @click.command(epilog="Example: startline provider remove openai")
 @with_place
 @click.argument("name")
+@_organisation
 @json_option
-def remove(place: Place, as_json: bool, name: str) -> None:
+def remove(place: Place, as_json: bool, name: str, organisation: str | None) -> None:
     """Forget a provider and its key; records keep its name."""
-    answer = ask(place, "DELETE", f"{PROVIDERS}/{name}")
+    answer = ask(place, "DELETE", _path(name), params=_of(organisation))
     if as_json:
         say_json(answer)
     else:
         click.echo(f"{answer['removed']} is removed")
 
 
-@click.group(commands=[add, list_, test, remove])
+@click.command(name="set", epilog="Example: startline provider set openai --key < new-key.txt")
+@with_place
+@click.argument("name")
+@click.option("--base-url", help="Where it is now.")
+@click.option("--tiers", callback=_words, help="Service tiers it has.")
+@click.option("--models", callback=_words, help="Its models; `listed`: those that it lists.")
+@click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")
+@click.option("--price-as", help="Whose prices hold, such as openai.")
+@click.option("--position", type=int, help="Its place in the order in which providers are asked.")
+@click.option("--public-only/--any-address", default=None, help="Whether it must be at a public address.")
+@_organisation
+@click.option("--key", is_flag=True, help="Read a new key of it, from standard input or a prompt.")
+@click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its key.")
+@json_option
+def set_(
+    place: Place,
+    as_json: bool,
+    name: str,
+    organisation: str | None,
+    key: bool,
+    secret_file: Path | None,
+    **fields: Any,
+) -> None:
+    """Change a provider, its key too; what is not named stays as it is."""
+    change = {name: value for name, value in fields.items() if value not in (None, False) or name == "public_only"}
+    if fields["public_only"] is None:
+        del change["public_only"]
+    if change.get("models") == ("listed",):
+        change["models"] = None
+    if key or secret_file is not None:
+        change["secret"] = read_secret(secret_file, wanted=True)
+    if not change:
+        raise click.UsageError("nothing to set: name at least one option")
+    answer = ask(place, "PATCH", _path(name), json=change, params=_of(organisation))
+    if as_json:
+        say_json(answer)
+    else:
+        click.echo(f"{answer['name']} is set: {answer['base_url']}, tiers: {listed(answer['tiers'], 'none')}")
+
+
+@click.group(commands=[add, list_, set_, test, remove])
 def provider() -> None:
-    """Providers: add, list, test, remove."""
+    """Providers: add, list, set, test, remove."""

@@ -7,6 +7,9 @@ import msgspec
 ProviderKind = Literal["openai", "openai_compatible", "anthropic", "gemini"]
 """What a provider's base URL speaks; `openai_compatible` is OpenAI's dialect without its tiers and promises."""
 
+ModelSource = Literal["provider", "operator", "any"]
+"""Who said which models a provider has: itself, somebody by hand; or any id is passed on."""
+
 AbortBilling = Literal["free", "partial", "full"]
 """What a provider bills for a call that was abandoned: nothing, what it had generated, or the whole answer."""
 
@@ -18,6 +21,7 @@ class Provider(msgspec.Struct, frozen=True):
     `profile`: the profile that its facts came from. `auth`: the header of its credential (`bearer`: Authorization);
     empty: the usual one of the dialect. `dialects`: (dialect, base URL; empty: `base_url`) of each that it speaks;
     none: all of its kind's family, at `base_url`.
+    `public_only`: its base URL was not set by the operator, so it is reached at public addresses alone.
     """
 
     provider_id: str
@@ -36,6 +40,8 @@ class Provider(msgspec.Struct, frozen=True):
     profile: str = ""
     auth: str = ""
     dialects: tuple[tuple[str, str], ...] = ()
+    model_source: ModelSource = "provider"
+    public_only: bool = False
 
     def base_for(self, dialect: str) -> str | None:
         """The base URL where this dialect is spoken; None: it is not."""

@@ -87,7 +87,7 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("http_version", "validation", 505, False, "Use HTTP/1.1."),
     # the provider's
     FaultKind("no_provider", "upstream", 503, False, "Add one: startline provider add"),
-    FaultKind("provider_key_rejected", "upstream", 403, False, "Store a valid key: startline provider add"),
+    FaultKind("provider_key_rejected", "upstream", 403, False, "Store a valid key: startline provider set --key"),
     FaultKind("provider_unreachable", "upstream", 502, True, "Check the provider's address and the network."),
     FaultKind("provider_refused", "upstream", 503, True, "No capacity on this tier; try later or a dearer tier."),
     FaultKind("provider_rate_limited", "upstream", 429, True, "Wait as retry-after says."),

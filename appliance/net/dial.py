@@ -1,87 +1,115 @@
-"""Opening connections: name resolution in threads of its own, Happy Eyeballs, TLS. The rule: bounded by the caller.
+"""Opening connections: names found, Happy Eyeballs, TLS. The rule: the caller bounds the time, this the addresses.
 
-Resolution uses its own thread limiter, so that a resolver that hangs takes no thread from anything else; answers are
-kept for `dns_cache_s`. The connection race itself is trio's `open_tcp_stream` (RFC 8305).
+`Dialer.public` connects to public addresses alone, for providers that somebody else than the operator has set. What is
+judged is each address before it is connected to, and the peer of the connection after: a name that answers otherwise
+the second time gains nothing, since it is asked once and only what was judged is used.
 """
 
 import socket
 import ssl
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import trio
 
+from appliance.net.resolver import Address, Resolver
 from appliance.net.stream import SocketStream
+from appliance.policy.public_address import is_public
 
-RESOLVER_THREADS = 16
-MOST_LOOKUPS = 1024
-"""Names being looked up, or waiting for a thread: a resolver that hangs must not gather all requests behind it."""
-
-
-AddressInfo = Any
-"""What socket.getaddrinfo gives; its type is too wordy to write twice."""
+NEXT_AFTER_S = 0.25
+"""How long one address is tried before the next one is tried too (RFC 8305, 5)."""
 
 
-class Resolver(trio.abc.HostnameResolver):
-    """trio's resolver hook with a thread limiter and a cache of its own. Raises socket.gaierror."""
-
-    def __init__(self, cache_s: float) -> None:
-        self._cache_s = cache_s
-        self._limiter = trio.CapacityLimiter(RESOLVER_THREADS)
-        self._known: dict[tuple[Any, ...], tuple[float, Any]] = {}
-
-    async def getaddrinfo(
-        self,
-        host: bytes | None,
-        port: bytes | str | int | None,
-        family: int = 0,
-        type: int = 0,  # noqa: A002 - trio's name
-        proto: int = 0,
-        flags: int = 0,
-    ) -> AddressInfo:
-        """As socket.getaddrinfo, from the cache or in a thread that may be abandoned."""
-        key = (host, port, family, type, proto, flags)
-        now = trio.current_time()
-        known = self._known.get(key)
-        if known is not None and known[0] > now:
-            return known[1]
-        if self.lookups >= MOST_LOOKUPS:
-            raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
-        found: Any = await trio.to_thread.run_sync(
-            socket.getaddrinfo, *key, abandon_on_cancel=True, limiter=self._limiter
-        )
-        if len(self._known) >= 1024:
-            self._known.clear()
-        self._known[key] = (now + self._cache_s, found)
-        return found
-
-    @property
-    def lookups(self) -> int:
-        """How many names are being looked up, or wait for it."""
-        statistics = self._limiter.statistics()
-        return statistics.borrowed_tokens + statistics.tasks_waiting
-
-    async def getnameinfo(self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int) -> tuple[str, str]:
-        """As socket.getnameinfo, in a thread."""
-        return await trio.to_thread.run_sync(
-            socket.getnameinfo, sockaddr, flags, abandon_on_cancel=True, limiter=self._limiter
-        )
+class NotPublic(OSError):
+    """A name without a public address, where only such a one may be connected to."""
 
 
-async def dial(host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
-    """Connect to host and port, with TLS when a context is given.
+class Dialer:
+    """Opens connections. `allowed` judges the addresses of `public`."""
 
-    Raises OSError (refused, unreachable, name not found), ssl.SSLError, trio.BrokenResourceError.
-    """
-    opened = await trio.open_tcp_stream(host, port)
-    trio_socket = opened.socket
-    plain = socket.socket(trio_socket.family, trio_socket.type, trio_socket.proto, fileno=trio_socket.detach())
-    stream = SocketStream(plain)
+    def __init__(self, resolver: Resolver, allowed: Callable[[str], bool] = is_public) -> None:
+        self._resolver = resolver
+        self._allowed = allowed
+
+    async def __call__(self, host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
+        """Connect to host and port, with TLS when a context is given.
+
+        Raises OSError (refused, unreachable, name not found), ssl.SSLError, trio.BrokenResourceError, UnicodeError.
+        """
+        return await _secured(await _connect(await self._resolver.find(host, port)), host, tls)
+
+    async def public(self, host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
+        """As a call, but only to a public address that is not this machine's own. Raises NotPublic too."""
+        found = await self._resolver.find(host, port)
+        judged = [address for address in found if self._allowed(address.sockaddr[0])]
+        if not judged:
+            raise NotPublic
+        connected = await _connect(judged)
+        try:
+            peer, own = connected.getpeername()[0], connected.getsockname()[0]
+            if not self._allowed(peer) or peer == own:
+                raise NotPublic
+        except BaseException:
+            connected.close()
+            raise
+        return await _secured(connected, host, tls)
+
+
+async def _secured(connected: socket.socket, host: str, tls: ssl.SSLContext | None) -> SocketStream:
+    stream = SocketStream(connected)
     try:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if tls is not None:
             await stream.start_tls(tls, host, server_side=False)
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def _interleaved(addresses: Sequence[Address]) -> list[Address]:
+    """The resolver's order, but another family at the second place: a family may be broken as a whole."""
+    ordered = list(addresses)
+    other = next((at for at, one in enumerate(ordered) if one.family != ordered[0].family), 0)
+    if other > 1:
+        ordered.insert(1, ordered.pop(other))
+    return ordered
+
+
+async def _connect(addresses: Sequence[Address]) -> socket.socket:
+    """A socket connected to one of the addresses, the first that answers. Raises OSError, the first one's."""
+    if len(addresses) == 1:
+        return await _one(addresses[0])
+    connected: list[socket.socket] = []
+    faults: list[OSError] = []
+    async with trio.open_nursery() as nursery:
+
+        async def attempt(address: Address, failed: trio.Event) -> None:
+            try:
+                connected.append(await _one(address))
+            except OSError as fault:
+                faults.append(fault)
+                failed.set()
+            else:
+                nursery.cancel_scope.cancel()
+
+        for address in _interleaved(addresses):
+            failed = trio.Event()
+            nursery.start_soon(attempt, address, failed)
+            with trio.move_on_after(NEXT_AFTER_S):
+                await failed.wait()
+    for surplus in connected[1:]:
+        surplus.close()
+    if not connected:
+        raise faults[0] if faults else OSError("the name has no address")
+    return connected[0]
+
+
+async def _one(address: Address) -> socket.socket:
+    trying = trio.socket.socket(address.family, address.kind, address.protocol)
+    try:
+        await trying.connect(address.sockaddr)
+    except BaseException:
+        trying.close()
+        raise
+    return socket.socket(address.family, address.kind, address.protocol, fileno=trying.detach())

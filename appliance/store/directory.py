@@ -3,7 +3,7 @@
 Only the provider's sealed credential is kept; `secret` decrypts it for each call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import apsw
@@ -66,9 +66,16 @@ def load(connection: apsw.Connection) -> Snapshot:
     )
 
 
-def columns(value: msgspec.Struct) -> tuple[list[str], list[Any]]:
-    """The column names and values of an organisation, key or provider; tuples become JSON text."""
-    names, values = list(value.__struct_fields__), list(msgspec.structs.astuple(value))
+def columns(value: msgspec.Struct, fields: Mapping[str, object] | None = None) -> tuple[list[str], list[Any]]:
+    """The column names and values of an organisation, key or provider; tuples become JSON text.
+
+    `fields`: of these alone, with these values.
+    """
+    if fields is None:
+        names, values = list(value.__struct_fields__), list(msgspec.structs.astuple(value))
+    else:
+        names = [name for name in value.__struct_fields__ if name in fields]
+        values = [fields[name] for name in names]
     for at, name in enumerate(names):
         if name in _TEXT_OF_JSON and values[at] is not None:
             values[at] = msgspec.json.encode(values[at]).decode()

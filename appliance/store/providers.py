@@ -61,27 +61,33 @@ class Providers:
                 return provider
         raise UnknownRow(f"there is no provider {name!r}")
 
-    async def update(self, provider: Provider) -> Provider:
-        """Store changed settings (models, tiers, order) of the provider with this id. Raises UnknownRow, NameTaken."""
-        names, values = columns(provider)
+    async def change(self, provider: Provider, secret: str | None = None, **fields: object) -> Provider:
+        """Store these fields of a provider, and its credential if one is given; the others stay as they are.
+
+        Only what is named is written, so that of two changes at the same time none is lost. Raises UnknownRow,
+        NameTaken.
+        """
+        names, values = columns(provider, fields)
+        sealed = self._seal(provider, secret)
 
         def work(connection: apsw.Connection) -> None:
+            changes = ", ".join(f"{name} = ?" for name in ("provider_id", *names))
+            given = (provider.provider_id, *values, provider.provider_id)
             try:
-                connection.execute(
-                    f"UPDATE providers SET {', '.join(f'{name} = ?' for name in names)} WHERE provider_id = ?",  # noqa: S608
-                    [*values, provider.provider_id],
-                )
+                connection.execute(f"UPDATE providers SET {changes} WHERE provider_id = ?", given)  # noqa: S608
             except apsw.ConstraintError:
-                raise NameTaken(f"the organisation has a provider named {provider.name!r} already") from None
+                raise NameTaken(f"the organisation has a provider named {fields.get('name')!r} already") from None
             if not connection.changes():
                 raise UnknownRow(f"there is no provider {provider.provider_id!r}")
+            if sealed is not None:
+                _set_secret(connection, provider.provider_id, sealed)
 
         await self._change(work)
-        return provider
+        return self.show(provider.organisation_id, provider.provider_id)
 
     async def set_models(self, provider: Provider, models: tuple[str, ...] | None) -> Provider:
         """Store which models a provider lists; None: not known. Raises UnknownRow."""
-        return await self.update(msgspec.structs.replace(provider, models=models))
+        return await self.change(provider, models=models)
 
     async def set_secret(self, provider: Provider, secret: str | None) -> None:
         """Replace a provider's credential. Raises UnknownRow."""

@@ -80,7 +80,13 @@ def _profiles(connection: apsw.Connection) -> None:
         connection.execute(f"ALTER TABLE providers ADD COLUMN {column}")
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles)
+def _reach_of_providers(connection: apsw.Connection) -> None:
+    """Who said which models a provider has, and whether it must be at a public address."""
+    connection.execute("ALTER TABLE providers ADD COLUMN model_source TEXT NOT NULL DEFAULT 'provider'")
+    connection.execute("ALTER TABLE providers ADD COLUMN public_only INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles, _reach_of_providers)
 
 
 def migrate(

@@ -5,11 +5,15 @@ from urllib.parse import urlsplit
 
 
 class Origin(NamedTuple):
-    """What a connection is opened to, and what the pool files it under."""
+    """What a connection is opened to, and what the pool files it under.
+
+    `public_only`: to a public address alone. Such a connection is never shared with one that may go anywhere.
+    """
 
     scheme: str
     host: str
     port: int
+    public_only: bool = False
 
 
 class Base(NamedTuple):

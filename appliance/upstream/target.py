@@ -47,7 +47,8 @@ def target(provider: Provider, path: bytes, method: bytes = b"POST", dialect: st
     lines += [name.lower().encode() + b": " + safe_value(value) for name, value in provider.headers]
     auth = provider.auth or USUAL_AUTH.get((dialect or provider.family).partition("_")[0], "bearer")
     credential = BEARER if auth == "bearer" else auth.encode() + b": "
-    return Target(provider, base.origin, b"\r\n".join(lines) + b"\r\n", credential)
+    origin = base.origin._replace(public_only=provider.public_only)
+    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential)
 
 
 def request_head(

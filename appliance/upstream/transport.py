@@ -17,6 +17,7 @@ from appliance.domain.errors import UpstreamFault
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
 from appliance.http1.response import ResponseHead, ResponseReader
+from appliance.net.dial import NotPublic
 from appliance.net.stream import SocketStream
 from appliance.upstream.decoding import ContentDecoder, content_decoder
 from appliance.upstream.origin import Origin
@@ -25,6 +26,9 @@ Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
 
 RETRY_WITHIN_S = 1.0
 """A reused connection that fails within this time of sending, with no byte received, was stale: one retry."""
+
+NO_PUBLIC_ADDRESS = "No connection: the name was not found, or it has no public address."
+"""The same for both, so that nobody learns from it which names there are in the operator's network."""
 
 
 class Connection:
@@ -61,8 +65,10 @@ class Pool:
         connect_timeout_s: float,
         idle_s: float,
         idle_per_origin: int = 512,
+        public_dialer: Dialer | None = None,
     ) -> None:
         self._dial = dialer
+        self._dial_public = public_dialer
         self._make_tls = tls
         self._tls: ssl.SSLContext | None = None
         self.limits = limits
@@ -87,9 +93,12 @@ class Pool:
 
     async def open(self, origin: Origin) -> Connection:
         """A new connection. Raises UpstreamFault("provider_unreachable") with phase connect or tls."""
+        dial = self._dial_public if origin.public_only else self._dial
         try:
+            if dial is None:
+                raise NotPublic
             with trio.fail_after(self._connect_timeout_s):
-                stream = await self._dial(origin.host, origin.port, self._context(origin))
+                stream = await dial(origin.host, origin.port, self._context(origin))
         except trio.TooSlowError:
             raise UpstreamFault(
                 "provider_unreachable", "The provider did not accept a connection in time.", status=504, phase="connect"
@@ -101,6 +110,8 @@ class Pool:
         except ssl.SSLError:
             raise UpstreamFault("provider_unreachable", "The TLS handshake failed.", phase="tls") from None
         except (OSError, trio.BrokenResourceError, ValueError) as reason:  # ValueError: a name that cannot be one
+            if origin.public_only and isinstance(reason, NotPublic | socket.gaierror | ValueError):
+                raise UpstreamFault("provider_unreachable", NO_PUBLIC_ADDRESS, phase="connect") from None
             raise UpstreamFault("provider_unreachable", f"No connection: {_plain(reason)}.", phase="connect") from None
         return Connection(origin, stream)
 

@@ -70,3 +70,21 @@ def test_a_test_that_fails_has_status_1(terminal: Terminal) -> None:
 def test_what_is_wrong_is_said(terminal: Terminal) -> None:
     assert "base URL" in terminal.run("provider", "add", "x", "--no-secret", status=1).stderr
     assert "--header" in terminal.run("provider", "add", "x", "--header", "nothing", "--no-secret", status=2).stderr
+
+
+def test_a_provider_is_set_in_part(terminal: Terminal) -> None:
+    terminal.run("provider", "add", "one", "--base-url", NOWHERE, "--tiers", "flex,default", "--no-secret")
+    assert "nothing to set" in terminal.run("provider", "set", "one", status=2).stderr
+    told = terminal.run("provider", "set", "one", "--models", "a,b", "--key", "--public-only", stdin=SECRET + "\n")
+    assert "one is set" in told.stdout and "CANARY" not in told.stdout
+    (provider,) = terminal.json("provider", "list", "--organisation", "default")
+    wanted = {"models": ["a", "b"], "tiers": ["flex", "default"], "has_key": True, "public_only": True}
+    assert provider == provider | wanted
+    assert terminal.json("provider", "set", "one", "--any-address", "--models", "listed")["public_only"] is False
+    assert terminal.json("provider", "list")[0]["model_source"] == "provider"
+    assert "no such organisation" in terminal.run("provider", "list", "--organisation", "x", status=1).stderr
+
+
+def test_breakers_are_listed(terminal: Terminal) -> None:
+    terminal.run("provider", "add", "one", "--base-url", NOWHERE, "--no-secret")
+    assert terminal.run("provider", "list").stdout.split()[-1] == "closed"

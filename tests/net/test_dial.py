@@ -2,80 +2,55 @@
 
 import socket
 import ssl
-import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
-from appliance.net.dial import RESOLVER_THREADS, Resolver, dial
+from appliance.net.dial import Dialer, NotPublic
+from appliance.net.resolver import Lookup, Resolver
+from appliance.net.stream import SocketStream
 from tests.upstream.conftest import Certificates, certificates  # noqa: F401 - a fixture
 from tests.upstream.scripted import Peer, Server
 
 pytestmark = pytest.mark.sockets
 
-FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+
+def names(**addresses: list[str]) -> Lookup:
+    """A resolver by a table; `a_test=[…]` are the addresses of a.test."""
+
+    def lookup(host: str, port: int, **_: Any) -> Any:
+        found = addresses.get(host.replace(".", "_"), [host])
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (text, port, 0, 0))
+            if ":" in text
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port))
+            for text in found
+        ]
+
+    return lookup
 
 
-class Names:
-    """Stands in for socket.getaddrinfo and counts."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.fails = False
-
-    def __call__(self, *key: Any) -> Any:
-        self.asked.append(key)
-        if self.fails:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return FOUND
+def dialer(**addresses: list[str]) -> Dialer:
+    return Dialer(Resolver(0.0, names(**addresses)))
 
 
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    made = Names()
-    monkeypatch.setattr(socket, "getaddrinfo", made)
-    return made
+async def dial(host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
+    return await dialer()(host, port, tls)
 
 
-async def test_an_answer_is_kept_for_its_time(names: Names) -> None:
-    resolver = Resolver(60.0)
-    for _ in range(3):
-        assert await resolver.getaddrinfo(b"a.test", 80) == FOUND
-    await resolver.getaddrinfo(b"a.test", 443)
-    assert len(names.asked) == 2
-    brief = Resolver(0.0)
-    for _ in range(2):
-        await brief.getaddrinfo(b"a.test", 80)
-    assert len(names.asked) == 4
-
-
-async def test_a_failure_is_not_kept(names: Names) -> None:
-    resolver = Resolver(60.0)
-    names.fails = True
-    with pytest.raises(socket.gaierror):
-        await resolver.getaddrinfo(b"a.test", 80)
-    names.fails = False
-    assert await resolver.getaddrinfo(b"a.test", 80) == FOUND
-
-
-async def test_what_is_kept_is_bounded(names: Names) -> None:
-    resolver = Resolver(60.0)
-    for port in range(1, 1100):
-        resolver._known[(b"a.test", port, 0, 0, 0, 0)] = (1e18, FOUND)
-    await resolver.getaddrinfo(b"b.test", 80)
-    assert len(resolver._known) == 1
-
-
-async def test_it_has_threads_of_its_own(names: Names) -> None:
-    resolver = Resolver(0.0)
-    assert resolver._limiter.total_tokens == RESOLVER_THREADS
-    assert resolver._limiter is not trio.to_thread.current_default_thread_limiter()
-    assert await resolver.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV) == (
-        "127.0.0.1",
-        "80",
-    )
+@contextmanager
+def full() -> Iterator[int]:
+    """A port whose queue is full: who connects waits."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 async def echo(peer: Peer) -> None:
@@ -126,10 +101,12 @@ async def test_a_handshake_that_fails_leaves_nothing_open(
 async def test_a_handshake_that_is_cancelled_leaves_nothing_open(nursery: trio.Nursery) -> None:
     server = Server([Peer.gone], None)
     await nursery.start(server.run)
-    context = ssl.create_default_context()  # takes long, and must not take the time of the handshake
-    with trio.move_on_after(0.2) as scope:
-        await dial("127.0.0.1", server.port, context)
-    assert scope.cancelled_caught
+    context = ssl.create_default_context()
+    async with trio.open_nursery() as dialling:
+        dialling.start_soon(dial, "127.0.0.1", server.port, context)
+        while not server.connections:
+            await trio.lowlevel.checkpoint()
+        dialling.cancel_scope.cancel()
     await server.until(lambda: server.seen_gone)
 
 
@@ -138,17 +115,88 @@ async def test_a_refused_connection() -> None:
         await dial("127.0.0.1", 1, None)
 
 
-async def test_a_resolver_that_hangs_does_not_gather_everybody_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    hang = threading.Event()
-    monkeypatch.setattr("appliance.net.dial.MOST_LOOKUPS", RESOLVER_THREADS + 2)
-    monkeypatch.setattr("appliance.net.dial.socket.getaddrinfo", lambda *_: hang.wait())
-    resolver = Resolver(30)
-    async with trio.open_nursery() as nursery:
-        for nth in range(RESOLVER_THREADS + 2):
-            nursery.start_soon(resolver.getaddrinfo, b"%d.test" % nth, 80)
-        await trio.testing.wait_all_tasks_blocked()
-        assert resolver.lookups == RESOLVER_THREADS + 2
-        with pytest.raises(socket.gaierror, match="too many"):
-            await resolver.getaddrinfo(b"one.more.test", 80)
-        nursery.cancel_scope.cancel()
-    hang.set()
+async def test_the_next_address_is_tried_when_one_is_refused(nursery: trio.Nursery) -> None:
+    server = await started(nursery)
+    stream = await dialer(a_test=["127.0.0.9", "::1", "127.0.0.1"])("a.test", server.port, None)
+    assert stream.socket.getpeername()[0] == "127.0.0.1"
+    stream.close()
+
+
+async def test_the_next_address_is_tried_while_one_does_not_answer(nursery: trio.Nursery) -> None:
+    server = await started(nursery)
+    with full() as silent_port, trio.fail_after(5):
+        table = {"a_test": [(socket.AF_INET, 1, 6, "", ("127.0.0.1", silent_port)), *names()("127.0.0.1", server.port)]}
+        stream = await Dialer(Resolver(0.0, lambda *_, **__: table["a_test"]))("a.test", 1, None)
+    assert stream.socket.getpeername()[1] == server.port
+    stream.close()
+
+
+async def test_when_all_fail_the_first_reason_is_told(nursery: trio.Nursery) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await dialer(a_test=["127.0.0.9", "127.0.0.8"])("a.test", 1, None)
+    with pytest.raises(OSError, match="no address"):
+        await dialer(a_test=[])("a.test", 1, None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"])
+async def test_only_public_addresses_are_connected_to(nursery: trio.Nursery, host: str) -> None:
+    server = await started(nursery)
+    with pytest.raises(NotPublic):
+        await dialer(a_test=[host]).public("a.test", server.port, None)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "localhost", "localhost.", "127.0.0.1."]
+)
+async def test_odd_spellings_are_judged_by_what_they_mean(nursery: trio.Nursery, host: str) -> None:
+    server = await started(nursery)
+    with pytest.raises((NotPublic, socket.gaierror)):
+        await Dialer(Resolver(0.0)).public(host, server.port, None)
+    assert server.connections == 0
+
+
+async def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(nursery: trio.Nursery) -> None:
+    """Rebinding: it is asked once for each connection, and what was judged is what is connected to."""
+    server, asked = await started(nursery), 0
+
+    def rebinding(host: str, port: int, **_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return names()("192.0.2.1" if asked % 2 else "127.0.0.1", port)
+
+    judged: list[str] = []
+
+    def allowed(address: str) -> bool:
+        judged.append(address)
+        return address == "192.0.2.1"
+
+    dial = Dialer(Resolver(0.0, rebinding), allowed).public
+    with trio.move_on_after(0.1) as patience, pytest.raises((OSError, trio.Cancelled)):
+        await dial("a.test", server.port, None)
+    assert asked == 1 and judged[0] == "192.0.2.1" and patience is not None
+    with pytest.raises(NotPublic):
+        await dial("a.test", server.port, None)
+    assert server.connections == 0
+
+
+async def test_of_several_addresses_only_the_public_are_tried(nursery: trio.Nursery) -> None:
+    server = await started(nursery)
+    allowed = Dialer(Resolver(0.0, names(a_test=["127.0.0.1", "127.0.0.2"])), lambda text: text == "127.0.0.2")
+    with pytest.raises(ConnectionRefusedError):  # the server listens on 127.0.0.1 alone
+        await allowed.public("a.test", server.port, None)
+    assert server.connections == 0
+
+
+async def test_this_machine_by_its_own_address_is_not_public(nursery: trio.Nursery) -> None:
+    """What listens on all addresses of this machine may count on its firewall, which we would be behind."""
+    server = await started(nursery)
+    with pytest.raises(NotPublic):
+        await Dialer(Resolver(0.0, names()), lambda _: True).public("127.0.0.1", server.port, None)
+
+
+async def test_the_peer_is_judged_again_when_connected(nursery: trio.Nursery) -> None:
+    server = await started(nursery)
+    verdicts = iter([True, False])
+    with pytest.raises(NotPublic):
+        await Dialer(Resolver(0.0, names()), lambda _: next(verdicts)).public("127.0.0.1", server.port, None)

@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from appliance.net.dial import dial
+from appliance.net.dial import Dialer
+from appliance.net.resolver import Resolver
 from appliance.request.endpoint import CHAT, RESPONSES, Endpoint
 from appliance.simulator.server import Simulator
 from appliance.simulator.world import Behaviour, Model, World
@@ -36,7 +37,7 @@ async def simulated(s: Stage, nursery: trio.Nursery, flex: Behaviour, default: B
     s.directory._secrets[provider.provider_id] = "sk-sim-test"
 
     async def noted(host: str, port: int, tls: Any) -> Any:
-        stream = await dial(host, port, tls)
+        stream = await Dialer(Resolver(0.0))(host, port, tls)
         s.provider.dialled.append(stream)
         return stream
 

@@ -1,9 +1,11 @@
 """Providers are added, changed and removed; a credential is never in the files as it is."""
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
 from appliance.domain.catalog import Provider
 from appliance.store.faults import NameTaken, UnknownRow
@@ -46,13 +48,28 @@ async def test_order_names_and_models(tmp_path: Path) -> None:
         with pytest.raises(NameTaken):
             await store.providers.add(wanted, None, now_unix_s=1)
         with pytest.raises(NameTaken):
-            await store.providers.update(msgspec.structs.replace(second, name="openai"))
-        moved = await store.providers.update(msgspec.structs.replace(second, position=0))
+            await store.providers.change(second, name="openai")
+        moved = await store.providers.change(second, position=0)
         assert store.providers.list() == (moved, first)
         listed = await store.providers.set_models(first, ("gpt-x",))
         assert store.providers.show(wanted.organisation_id, "openai") == listed
         assert store.providers.show(wanted.organisation_id, first.provider_id).models == ("gpt-x",)
         assert (await store.providers.set_models(listed, None)).models is None
+
+
+async def test_of_two_changes_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        provider = await store.providers.add(await draft(store), CANARY, now_unix_s=1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.providers.set_models, provider, ("a", "b"))
+            nursery.start_soon(partial(store.providers.change, provider, tiers=("default",), headers=(("x", "y"),)))
+            nursery.start_soon(partial(store.providers.change, provider, "another-credential"))
+            nursery.start_soon(partial(store.providers.change, provider, public_only=True))
+        (changed,) = store.providers.list()
+        assert changed == msgspec.structs.replace(
+            provider, models=("a", "b"), tiers=("default",), headers=(("x", "y"),), public_only=True
+        )
+        assert store.directory.secret(changed) == "another-credential"
 
 
 async def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import trio
 
 from appliance.domain.catalog import Provider
 from appliance.http1.limits import Limits
-from appliance.net.dial import dial
+from appliance.net.dial import Dialer
+from appliance.net.resolver import Resolver
 from appliance.net.stream import SocketStream
 from appliance.upstream.origin import Origin
 from appliance.upstream.transport import Pool
@@ -145,7 +146,7 @@ class Server:
 def pool(trusted: str | None = None, **facts: Any) -> Pool:
     """A pool over real connections; `trusted`: the file of the authority that is believed."""
     settings: dict[str, Any] = {"limits": Limits(body_bytes=1 << 30), "connect_timeout_s": 5.0, "idle_s": 30.0}
-    return Pool(dial, tls=lambda: ssl.create_default_context(cafile=trusted), **settings | facts)
+    return Pool(Dialer(Resolver(0.0)), tls=lambda: ssl.create_default_context(cafile=trusted), **settings | facts)
 
 
 class Dialled:
@@ -153,9 +154,10 @@ class Dialled:
 
     def __init__(self) -> None:
         self.streams: list[SocketStream] = []
+        self._dial = Dialer(Resolver(0.0))
 
     async def __call__(self, host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
-        stream = await dial(host, port, tls)
+        stream = await self._dial(host, port, tls)
         self.streams.append(stream)
         return stream
 

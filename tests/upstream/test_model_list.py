@@ -9,7 +9,8 @@ import trio
 from appliance.domain.catalog import Provider
 from appliance.domain.errors import UpstreamFault
 from appliance.http1.limits import Limits
-from appliance.net.dial import dial
+from appliance.net.dial import Dialer
+from appliance.net.resolver import Resolver
 from appliance.simulator.builtin_worlds import built_in
 from appliance.simulator.server import Simulator
 from appliance.upstream import model_list
@@ -22,7 +23,11 @@ from appliance.upstream.trust import bundle_path, client_context
 def pool(nursery: trio.Nursery) -> Pool:
     """A pool that closes its connections with the test."""
     connections = Pool(
-        dial, tls=lambda: client_context(bundle_path("")), limits=Limits(), connect_timeout_s=5, idle_s=5
+        Dialer(Resolver(0.0)),
+        tls=lambda: client_context(bundle_path("")),
+        limits=Limits(),
+        connect_timeout_s=5,
+        idle_s=5,
     )
     nursery.start_soon(connections.run)
     return connections

@@ -16,7 +16,7 @@ from appliance.upstream.origin import parse_base_url
     ],
 )
 def test_parts(url: str, origin: tuple[str, str, int], authority: bytes, prefix: bytes) -> None:
-    assert parse_base_url(url) == (origin, authority, prefix)
+    assert parse_base_url(url) == ((*origin, False), authority, prefix)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
-"""Providers: add, list, show, test, remove. The rule: a credential goes in and never comes out.
+"""Providers: add, list, show, set, test, remove. The rule: a credential goes in and never comes out.
 
-Only the operator may say where a provider is: a base URL makes this process connect to an address of somebody's choice.
+A base URL makes this process connect to an address of somebody's choice. One that the operator did not set must be
+https, is reached at public addresses alone (net/dial.py judges the address that is connected to), and never gets a
+credential that was stored for another place.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 import trio
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
 from appliance.domain.catalog import AbortBilling, Provider, ProviderKind
 from appliance.domain.errors import CallerFault, UpstreamFault
+from appliance.policy.public_address import is_address, is_odd_host, is_public
 from appliance.server.admin.desk import Caller, Desk, read_body, view
 from appliance.upstream.model_list import fetch_models
 from appliance.upstream.origin import parse_base_url
@@ -52,7 +56,7 @@ PRESETS = {
 class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `POST /admin/v1/providers` takes. What is left out is the preset's, if the kind has one.
 
-    `any_model`: do not keep the list of models, pass any id on.
+    `any_model`: do not keep the list of models, pass any id on. `public_only` None: as it must be for the caller.
     """
 
     name: str
@@ -68,6 +72,26 @@ class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abort_billing: AbortBilling = "partial"
     position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     secret: Annotated[str, Meta(max_length=10_000)] = ""
+    public_only: bool | None = None
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `PATCH /admin/v1/providers/{name}` takes; what is left out stays as it is.
+
+    `models` null: ask the provider for them at the next test. `secret`: a new credential.
+    """
+
+    base_url: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
+    tiers: tuple[Text, ...] | UnsetType = UNSET
+    models: tuple[Text, ...] | UnsetType | None = UNSET
+    any_model: bool | UnsetType = UNSET
+    price_as: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    stream_options: bool | UnsetType = UNSET
+    abort_billing: AbortBilling | UnsetType = UNSET
+    position: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    public_only: bool | UnsetType = UNSET
+    secret: Annotated[str, Meta(min_length=1, max_length=10_000)] | UnsetType = UNSET
 
 
 def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
@@ -83,6 +107,38 @@ def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
     return shown
 
 
+ONLY_THE_OPERATOR = "Only the operator may allow addresses that are not public: startline provider set --any-address"
+
+
+def _check_base_url(base_url: str, *, strictly: bool) -> None:
+    """Whether it can be one. `strictly`: as somebody else than the operator may set it. Raises CallerFault."""
+    try:
+        origin = parse_base_url(base_url).origin
+    except ValueError as wrong:
+        raise CallerFault("bad_request", f"{wrong}.") from None
+    if not strictly:
+        return
+    if origin.scheme != "https":
+        raise CallerFault("bad_request", "A base URL that the operator did not set begins with https://.")
+    if is_odd_host(origin.host):
+        raise CallerFault("bad_request", "The base URL has a number for a host, in an odd spelling.")
+    if is_address(origin.host) and not is_public(origin.host):
+        raise CallerFault("operator_only", ONLY_THE_OPERATOR)
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS or not _HEADER_VALUE.fullmatch(value):
+            raise CallerFault("bad_request", "An extra header has a name or value that cannot be sent.")
+        if name.lower() in _SECRET_HEADERS:
+            raise CallerFault("bad_request", "An extra header is no place for a credential: give it as the key.")
+
+
+def _check_secret(secret: str) -> None:
+    if secret and not re.fullmatch(r"[\x21-\x7e]+", secret):
+        raise CallerFault("bad_request", "The key has characters that no key has; was it pasted whole, on one line?")
+
+
 def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider:
     if not NAME.fullmatch(new.name):
         raise CallerFault("bad_request", "A provider's name has lower-case letters, digits, dot, dash or underscore.")
@@ -91,21 +147,14 @@ def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider
     if preset is not None and preset.kind != kind:
         preset = None
     base_url = new.base_url or (preset.base_url if preset else "")
-    if not caller.operator and (preset is None or base_url != preset.base_url or new.headers):
-        raise CallerFault("operator_only", "Only the operator may set a base URL or headers: startline provider add")
     if not base_url:
         raise CallerFault("bad_request", "This provider needs a base URL.")
-    try:
-        parse_base_url(base_url)
-    except ValueError as wrong:
-        raise CallerFault("bad_request", f"{wrong}.") from None
-    for name, value in new.headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS or not _HEADER_VALUE.fullmatch(value):
-            raise CallerFault("bad_request", "An extra header has a name or value that cannot be sent.")
-        if name.lower() in _SECRET_HEADERS:
-            raise CallerFault("bad_request", "An extra header is no place for a credential: give it as the key.")
-    if new.secret and not re.fullmatch(r"[\x21-\x7e]+", new.secret):
-        raise CallerFault("bad_request", "The key has characters that no key has; was it pasted whole, on one line?")
+    own_place = preset is None or base_url != preset.base_url
+    if not caller.operator and new.public_only is False and own_place:
+        raise CallerFault("operator_only", ONLY_THE_OPERATOR)
+    _check_base_url(base_url, strictly=not caller.operator)
+    _check_headers(new.headers)
+    _check_secret(new.secret)
     return Provider(
         provider_id="",
         organisation_id=organisation_id,
@@ -114,6 +163,8 @@ def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider
         base_url=base_url.rstrip("/"),
         tiers=new.tiers if new.tiers is not None else (preset.tiers if preset else ()),
         models=new.models,
+        model_source="any" if new.any_model else "provider" if new.models is None else "operator",
+        public_only=bool(new.public_only) or (own_place and not caller.operator),
         price_as=new.price_as if new.price_as is not None else (preset.price_as if preset else ""),
         headers=tuple(new.headers.items()),
         stream_options=new.stream_options,
@@ -151,9 +202,11 @@ def _named(desk: Desk, caller: Caller, request: Request) -> Provider:
     return desk.store.providers.show(organisation.organisation_id, request.path_params["name"])
 
 
-async def list_providers(desk: Desk, caller: Caller, _: Request) -> object:
-    """GET /admin/v1/providers, in the operator's order."""
-    listed = desk.store.providers.list(caller.organisation_id)
+async def list_providers(desk: Desk, caller: Caller, request: Request) -> object:
+    """GET /admin/v1/providers, in the operator's order; `organisation`: of that one alone."""
+    asked = request.query_params.get("organisation")
+    only = caller.organisation_id if asked is None else desk.organisation(caller, asked).organisation_id
+    listed = desk.store.providers.list(only)
     return {"providers": [provider_view(desk, provider) for provider in listed]}
 
 
@@ -162,10 +215,47 @@ async def show_provider(desk: Desk, caller: Caller, request: Request) -> object:
     return provider_view(desk, _named(desk, caller, request))
 
 
-async def test_provider(desk: Desk, caller: Caller, request: Request) -> object:
-    """POST /admin/v1/providers/{name}/test: asks for the models; a known list is brought up to date."""
+async def set_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """PATCH /admin/v1/providers/{name}: what is named is changed, the rest stays. Holds for the next request."""
+    change = await read_body(request, Change)
     provider = _named(desk, caller, request)
-    provider, check = await _check(desk, provider, keep=provider.models is not None)
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    secret = given.pop("secret", None)
+    _check_secret(secret or "")
+    if isinstance(change.base_url, str):
+        _check_base_url(change.base_url, strictly=not caller.operator)
+        given["base_url"] = change.base_url.rstrip("/")
+    if isinstance(change.headers, dict):
+        _check_headers(change.headers)
+        given["headers"] = tuple(change.headers.items())
+    if not caller.operator:
+        _check_by_manager(provider, given, secret)
+    any_model = given.pop("any_model", None)
+    if any_model or change.models is not UNSET:
+        given["models"] = None if any_model else change.models
+        given["model_source"] = "any" if any_model else "provider" if change.models is None else "operator"
+    return provider_view(desk, await desk.store.providers.change(provider, secret, **given))
+
+
+def _check_by_manager(provider: Provider, given: dict[str, Any], secret: str | None) -> None:
+    """What a management key may change: not what leads to other addresses, nor where a stored credential goes."""
+    moves = given.get("base_url", provider.base_url) != provider.base_url
+    preset = PRESETS.get(provider.name) or PRESETS.get(provider.kind)
+    tame = provider.public_only or (preset is not None and provider.base_url == preset.base_url)
+    if given.get("public_only") is False or ("headers" in given and not (tame or moves)):
+        raise CallerFault("operator_only", ONLY_THE_OPERATOR)
+    if moves:
+        if secret is None:
+            raise CallerFault(
+                "bad_request", "A new base URL needs the key again: the stored one was for another place."
+            )
+        given["public_only"] = True
+
+
+async def test_provider(desk: Desk, caller: Caller, request: Request) -> object:
+    """POST /admin/v1/providers/{name}/test: asks for the models; a list that was its own is brought up to date."""
+    provider = _named(desk, caller, request)
+    provider, check = await _check(desk, provider, keep=provider.model_source == "provider")
     return {"provider": provider_view(desk, provider), "check": check}
 
 

@@ -20,6 +20,7 @@ HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
     ("GET", "/admin/v1/providers", providers.list_providers, 200),
     ("POST", "/admin/v1/providers", providers.add_provider, 201),
     ("GET", "/admin/v1/providers/{name}", providers.show_provider, 200),
+    ("PATCH", "/admin/v1/providers/{name}", providers.set_provider, 200),
     ("DELETE", "/admin/v1/providers/{name}", providers.remove_provider, 200),
     ("POST", "/admin/v1/providers/{name}/test", providers.test_provider, 200),
     ("GET", "/admin/v1/models", models.list_models, 200),

@@ -1,9 +1,13 @@
 """Providers over the admin routes: added, checked, tested, removed; the credential never comes out."""
 
+import socket
 from typing import Any
 
 import pytest
+import trio
 
+from appliance.net.resolver import Lookup
+from appliance.upstream.transport import NO_PUBLIC_ADDRESS
 from tests.rig import Rig, chat
 from tests.server.admin.office import Office, opened
 
@@ -92,13 +96,212 @@ async def test_a_name_is_taken_once(office: Office) -> None:
     assert await office.refused("POST", "providers", json=body(office.rig, name="sim")) == "name_taken"
 
 
-async def test_only_the_operator_says_where_a_provider_is(office: Office) -> None:
-    """Else whoever holds a management key could make the server connect to the addresses of its own network."""
-    for more in ({}, {"name": "openai"}, {"name": "openai", "base_url": None, "headers": {"x-a": "b"}}):
-        given = {name: value for name, value in body(office.rig, **more).items() if value is not None}
-        assert await office.refused("POST", "providers", by="manager", json=given) == "operator_only"
+# -- what a management key may do --------------------------------------------------------------------------------------
+
+
+def names(table: dict[str, list[str]]) -> Lookup:
+    """A resolver by a table of names, each time with the next of their addresses."""
+    left = {name: list(addresses) for name, addresses in table.items()}
+
+    def lookup(host: str, port: int, **_: Any) -> Any:
+        addresses = left.get(host)
+        if addresses is None:
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+
+    return lookup
+
+
+@pytest.mark.parametrize(
+    ("base_url", "code"),
+    [
+        ("http://llm.example/v1", "bad_request"),  # the credential would be seen by all on the way
+        ("https://127.0.0.1/v1", "operator_only"),
+        ("https://[::1]/v1", "operator_only"),
+        ("https://[::ffff:127.0.0.1]/v1", "operator_only"),
+        ("https://169.254.169.254/v1", "operator_only"),
+        ("https://10.0.0.1:8443", "operator_only"),
+        ("https://100.100.100.200/", "operator_only"),
+        ("https://[fd00:ec2::254]/", "operator_only"),
+        ("https://127.1/", "bad_request"),
+        ("https://2130706433/", "bad_request"),
+        ("https://0x7f.1/", "bad_request"),
+        ("https://127.0.0.1./", "bad_request"),
+    ],
+)
+async def test_a_management_key_sets_no_address_that_is_not_public(office: Office, base_url: str, code: str) -> None:
+    given = body(office.rig, base_url=base_url)
+    assert await office.refused("POST", "providers", by="manager", json=given) == code
+    change = {"base_url": base_url, "secret": SECRET}
+    assert await office.refused("PATCH", "providers/sim", by="manager", json=change) == code
     listed = await office.ask("GET", "providers", by="manager")
     assert [one["name"] for one in listed["providers"]] == ["sim"]
+
+
+PRIVATE = {"internal.example": ["127.0.0.1"], "metadata.example": ["169.254.169.254"], "six.example": ["::1"]}
+
+
+@pytest.mark.parametrize("host", [*PRIVATE, "localhost", "nowhere.invalid", "mixed.example"])
+async def test_names_that_lead_inside_are_not_connected_to(host: str) -> None:
+    """A name that is not there and one that leads inside are told alike: nobody learns which names there are."""
+    async with opened(lookup=names(PRIVATE | {"localhost": ["127.0.0.1"], "mixed.example": ["10.0.0.1"]})) as office:
+        port = office.rig.simulator.base_url.rpartition(":")[2].partition("/")[0]
+        given = body(office.rig, base_url=f"https://{host}:{port}/v1", models=["m"])
+        answer = await office.ask("POST", "providers", by="manager", status=201, json=given)
+        assert answer["provider"]["public_only"] is True
+        assert answer["check"] == {"ok": False, "code": "provider_unreachable", "message": NO_PUBLIC_ADDRESS}
+        async with office.rig.http() as client:
+            refused = await client.post("/v1/chat/completions", json=chat(model="second/m"))
+        assert (refused.status_code, refused.json()["error"]["message"]) == (502, NO_PUBLIC_ADDRESS)
+        assert len(office.rig.journal) == 0
+        told = await office.refused("PATCH", "providers/second", by="manager", json={"public_only": False})
+        assert told == "operator_only"
+        await office.ask("PATCH", "providers/second", json={"public_only": False})
+        after = (await office.ask("POST", "providers/second/test"))["check"]
+        assert after["message"] != NO_PUBLIC_ADDRESS or "nowhere" in host
+
+
+async def test_a_name_that_turns_inside_later_is_not_connected_to() -> None:
+    """Rebinding: public when it was added, private at the call; the address that is connected to is what counts."""
+    rebinding = names({"turns.example": ["192.0.2.1", "127.0.0.1"]})
+    async with opened(lookup=rebinding, dns_cache_s=0.0, connect_timeout_s=0.2) as office:
+        port = office.rig.simulator.base_url.rpartition(":")[2].partition("/")[0]
+        given = body(office.rig, base_url=f"https://turns.example:{port}/v1", models=["m"])
+        await office.ask("POST", "providers", by="manager", status=201, json=given)
+        async with office.rig.http() as client:
+            for _ in range(3):
+                refused = await client.post("/v1/chat/completions", json=chat(model="second/m"))
+                assert refused.json()["error"]["message"] == NO_PUBLIC_ADDRESS
+        assert len(office.rig.journal) == 0
+
+
+async def test_an_idle_connection_of_the_operators_provider_is_not_lent_to_another() -> None:
+    """Both are at the same place; only the operator's may be there, and its connection stands open."""
+    async with opened(lookup=names({"inside.example": ["127.0.0.1"]})) as office:
+        port = office.rig.simulator.base_url.rpartition(":")[2].partition("/")[0]
+        place = f"http://inside.example:{port}/v1"
+        own = body(office.rig, name="own", base_url=place, models=["m"])
+        await office.ask("POST", "providers", status=201, json=own)
+        assert office.rig.appliance.pool.idle_count() == 1
+        other = body(office.rig, name="other", base_url=place, models=["m"], public_only=True)
+        answer = await office.ask("POST", "providers", status=201, json=other)
+        assert answer["check"]["message"] == NO_PUBLIC_ADDRESS
+
+
+async def test_a_provider_of_a_management_key_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an address that counts as public for this test; what is then asked of it is TLS and a good name."""
+    lookup = names({"llm.example": ["127.0.0.2"]})
+    async with opened(lookup=lookup) as office:
+        monkeypatch.setattr(office.rig.appliance.dialer, "_allowed", lambda address: address == "127.0.0.2")
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.2")
+            seen = trio.Event()
+
+            async def hello(stream: trio.SocketStream) -> None:
+                if (await stream.receive_some())[:1] == b"\x16":  # the first byte of a TLS handshake
+                    seen.set()
+                await stream.aclose()
+
+            nursery.start_soon(trio.serve_listeners, hello, listeners)
+            port = listeners[0].socket.getsockname()[1]
+            given = body(office.rig, base_url=f"https://llm.example:{port}/v1")
+            answer = await office.ask("POST", "providers", by="manager", status=201, json=given)
+            assert answer["check"]["code"] == "provider_unreachable"
+            await seen.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_management_key_sets_headers_only_where_they_can_do_no_harm(office: Office) -> None:
+    """A header can be all that an internal service asks for."""
+    change = {"headers": {"metadata-flavor": "Google"}}
+    assert await office.refused("PATCH", "providers/sim", by="manager", json=change) == "operator_only"
+    given = body(office.rig, name="openai", base_url="https://llm.example.invalid/v1", **change)
+    answer = await office.ask("POST", "providers", by="manager", status=201, json=given)
+    assert (answer["provider"]["headers"], answer["provider"]["public_only"]) == (["metadata-flavor"], True)
+    await office.ask("PATCH", "providers/openai", by="manager", json={"headers": {}})
+
+
+async def test_a_stored_key_does_not_follow_a_base_url_to_another_place(office: Office) -> None:
+    """Else whoever holds a management key could have the operator's credential sent to a server of its own."""
+    change = {"base_url": "https://collector.example/v1"}
+    assert await office.refused("PATCH", "providers/sim", by="manager", json=change) == "bad_request"
+    moved = await office.ask("PATCH", "providers/sim", by="manager", json=change | {"secret": "sk-my-own"})
+    assert (moved["base_url"], moved["public_only"]) == ("https://collector.example/v1", True)
+    directory = office.rig.appliance.store.directory
+    (provider,) = directory.providers(office.rig.key.organisation_id)
+    assert directory.secret(provider) == "sk-my-own"
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_named_is_changed_and_the_rest_stays(office: Office) -> None:
+    before = await office.ask("GET", "providers/sim")
+    change = {"tiers": ["default"], "headers": {"x-team": "blue"}, "models": ["a"], "stream_options": False}
+    after = await office.ask("PATCH", "providers/sim", json=change)
+    assert after == before | {**change, "headers": ["x-team"], "model_source": "operator"}
+    assert (await office.ask("PATCH", "providers/sim", json={"any_model": True}))["models"] is None
+    assert (await office.ask("POST", "providers/sim/test"))["provider"]["model_source"] == "any"
+    assert await office.refused("PATCH", "providers/nobody", json={}) == "record_not_found"
+    for wrong in (
+        {"base_url": "ftp://x"},
+        {"headers": {"cookie": "x"}},
+        {"secret": ""},
+        {"name": "x"},
+        {"position": 0},
+    ):
+        assert await office.refused("PATCH", "providers/sim", json=wrong) == "bad_request"
+
+
+async def test_a_new_key_holds_for_the_next_request(office: Office) -> None:
+    async with office.rig.http() as client:
+        await office.ask("PATCH", "providers/sim", json={"secret": "nonsense"})
+        refused = await client.post("/v1/chat/completions", json=chat())
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "provider_key_rejected")
+        await office.ask("PATCH", "providers/sim", by="manager", json={"secret": SECRET})
+        assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
+
+
+async def test_a_provider_that_could_not_be_asked_at_first_is_asked_by_the_test(office: Office) -> None:
+    office.rig.simulator.world.models["listed"] = office.rig.simulator.world.models["*"]
+    nowhere = body(office.rig, base_url="http://127.0.0.1:9/v1")
+    assert (await office.ask("POST", "providers", status=201, json=nowhere))["provider"]["models"] is None
+    await office.ask("PATCH", "providers/second", json={"base_url": office.rig.simulator.base_url})
+    assert (await office.ask("POST", "providers/second/test"))["provider"]["models"] == ["listed"]
+
+
+async def test_a_list_given_by_hand_is_not_replaced(office: Office) -> None:
+    office.rig.simulator.world.models["listed"] = office.rig.simulator.world.models["*"]
+    await office.ask("POST", "providers", status=201, json=body(office.rig, models=["mine"]))
+    assert (await office.ask("POST", "providers/second/test"))["provider"]["models"] == ["mine"]
+    assert (await office.ask("PATCH", "providers/second", json={"models": None}))["models"] is None
+    assert (await office.ask("POST", "providers/second/test"))["provider"]["models"] == ["listed"]
+
+
+async def test_the_operator_names_the_organisation(office: Office) -> None:
+    store = office.rig.appliance.store
+    other = await store.organisations.create("other", now_unix_s=1 << 33)
+    await office.ask("POST", "providers", status=201, json=body(office.rig, organisation="other"))
+    query = {"organisation": "other"}
+    assert [one["name"] for one in (await office.ask("GET", "providers", params=query))["providers"]] == ["second"]
+    assert len((await office.ask("GET", "providers"))["providers"]) == 2
+    assert await office.refused("GET", "providers/second") == "record_not_found"
+    assert (await office.ask("POST", "providers/second/test", params=query))["check"]["ok"]
+    assert await office.refused("GET", "providers", by="manager", params=query) == "record_not_found"
+    assert (await office.ask("DELETE", "providers/second", params=query)) == {"removed": "second"}
+    assert store.directory.providers(other.organisation_id) == ()
+
+
+async def test_what_is_kept_of_a_removed_provider_is_forgotten(office: Office) -> None:
+    planner = office.rig.appliance.gateway.planner
+    await office.ask("POST", "providers", status=201, json=body(office.rig, models=["m"]))
+    async with office.rig.http() as client:
+        await client.post("/v1/chat/completions", json=chat(model="second/m"))
+        assert len(planner._targets) == 1
+        await office.ask("DELETE", "providers/second")
+        await client.post("/v1/chat/completions", json=chat())
+    assert [target.provider.name for _, target in planner._targets.values()] == ["sim"]
 
 
 async def test_breakers_are_shown_and_counted() -> None:
