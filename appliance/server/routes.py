@@ -67,6 +67,7 @@ ADMIN: tuple[tuple[str, str], ...] = (
     ("GET", "/admin/v1/providers"),
     ("POST", "/admin/v1/providers"),
     ("GET", "/admin/v1/providers/{name}"),
+    ("PATCH", "/admin/v1/providers/{name}"),
     ("DELETE", "/admin/v1/providers/{name}"),
     ("POST", "/admin/v1/providers/{name}/test"),
     ("GET", "/admin/v1/models"),
