@@ -3,6 +3,7 @@
 Rule: everything about an answer is decided before the first byte of it is sent.
 """
 
+import math
 from collections import Counter
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from appliance.simulator.dialect import Dialect, Route
 from appliance.simulator.fate import Fate, decide
 from appliance.simulator.faults import Rejected, invalid
 from appliance.simulator.headers import forbidden, is_gateway_field
+from appliance.simulator.interaction_store import InteractionStore
 from appliance.simulator.journal import Entry, Journal
 from appliance.simulator.override import (
     HEADER,
@@ -40,6 +42,7 @@ class Answering:
         self._journal = journal
         self._seed = seed
         self._time_scale = time_scale
+        self.kept = InteractionStore()
         self._counts: Counter[tuple[str, str]] = Counter()
 
     async def answer(self, connection: Connection, request: Request, entry: Entry, route: Route) -> None:
@@ -109,12 +112,23 @@ class Answering:
         behaviour, fate, entry, player = answer.behaviour, answer.fate, answer.entry, answer.player
         asked = dialect.read(body)
         entry.media = asked.media
+        echoed = behaviour.echo_tier or answer.served
         if behaviour.refuse_stream_options and "stream_options" in body:
             raise invalid("Unknown parameter: 'stream_options'.", "stream_options", "unknown_parameter")
         completion = complete(asked, behaviour, override, seed=self._seed, tier=tier, ordinal=fate.ordinal)
         entry.tier_served = answer.served
-        echoed = behaviour.echo_tier or answer.served
         entry.response_id = dialect.ID_PREFIX + completion.id
+        if asked.previous and asked.previous not in self.kept:
+            raise Rejected(answer.family.FAULTS["not_found"])
+        if asked.keep and (asked.stream or fate.error_after_tokens is None):
+            told, entry.usage = dialect.body(asked, completion, behaviour, echoed)
+            due = player.due(completion.output_tokens)
+            script = dialect.script(asked, completion, behaviour, echoed)
+            self.kept.keep(told, script, due, background=asked.background)
+            if asked.background and not asked.stream:
+                told = self.kept.look(told["id"], -math.inf)
+                await player.whole([_JSON, *answer.headers()], msgspec.json.encode(told), contents=0, at_once=True)
+                return
         if asked.stream:
             early = dialect.EARLY if behaviour.early is None else behaviour.early
             fault, message = answer.family.FAULTS[behaviour.error], behaviour.message

@@ -60,6 +60,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     stream_type: str = "text/event-stream; charset=utf-8"
     include_usage: bool = False
     include_obfuscation: bool = True
+    keep: bool = False  # remember the answer, to be asked for again
+    background: bool = False  # answer at once that it is in progress
+    previous: str = ""  # the kept answer that this one goes on from
 
 
 class ToolCall(msgspec.Struct, frozen=True):

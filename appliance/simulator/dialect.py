@@ -99,8 +99,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, Any] = {}  # what the URL says of the request, put into its body
     models: str | None = None  # the list of models (empty), or one of them
     array: bool = False  # a stream that is a JSON array; so is its refusal
+    say: Callable[[Fault, str, str, float], bytes] | None = None  # the body of a refusal, where not the family's
+    kept: tuple[str, str] | None = None  # a kept answer by its id, and what is to be done with it
 
     def error(self, fault: Fault, message: str, request_id: str, retry_s: float = 0.0) -> bytes:
         """The body of a refusal; `retry_s` is for one that says when to come back."""
-        told = self.family.error(fault, message, request_id, retry_s)
+        told = (self.say or self.family.error)(fault, message, request_id, retry_s)
         return b"[" + told + b"]" if self.array and not fault.html else told

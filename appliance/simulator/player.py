@@ -58,12 +58,22 @@ class Player:
         await self._whole(status, headers, body)
         self._end("refused")
 
-    async def whole(self, headers: Headers, body: bytes, *, contents: int, reasoning: int = 0) -> None:
-        """The unstreamed answer, once all its content and reasoning tokens would be generated. Raises Broken."""
+    def due(self, tokens: int) -> float:
+        """When, on trio's clock, an answer of so many tokens is finished."""
+        return self._arrived + (self._fate.start_s + self._generation_s(tokens)) * self._scale
+
+    async def whole(
+        self, headers: Headers, body: bytes, *, contents: int, reasoning: int = 0, at_once: bool = False
+    ) -> None:
+        """The unstreamed answer, once all its content and reasoning tokens would be generated, or at admission.
+
+        Raises Broken.
+        """
         fate = self._fate
         if fate.never:
             await trio.sleep_forever()
-        await self._until(fate.start_s + self._generation_s(contents + reasoning))
+        generated_s = fate.start_s + self._generation_s(contents + reasoning)
+        await self._until(min(self._behaviour.admission_s, generated_s) if at_once else generated_s)
         if fate.stall_after_tokens is not None:
             await self._stall()
         if fate.cut_after_tokens is not None:

@@ -16,6 +16,7 @@ from appliance.simulator import (
     gemini,
     gemini_embeddings,
     generate_content,
+    interactions,
     messages,
     openai,
     responses,
@@ -49,7 +50,7 @@ def find(request: Request) -> Route:
     path = request.target.partition("?")[0]
     if path in _ROUTES:
         return _ROUTES[path]
-    called = _gemini(path, request)
+    called = _gemini(path, request) or _interactions(path)
     if called is not None:
         return called
     family = _family(path, request)
@@ -58,6 +59,16 @@ def find(request: Request) -> Route:
         if path == models or path.startswith(f"{models}/"):
             return Route(family=family, models=unquote(path.removeprefix(models)).removeprefix("/"))
     return Route(family=family)
+
+
+def _interactions(path: str) -> Route | None:
+    """`/v1beta/interactions`, `/{id}` and `/{id}/cancel`."""
+    _, version, collection, identity, action, *more = [*path.split("/"), "", "", ""]
+    if version not in _VERSIONS or collection != "interactions" or any(more):
+        return None
+    if not identity:
+        return Route(family=gemini, dialect=interactions, say=interactions.error)
+    return Route(family=gemini, say=interactions.error, kept=(unquote(identity), action))
 
 
 def _family(path: str, request: Request) -> Family:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.interactions import Interaction, InteractionSSEEvent
 from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
@@ -13,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 # Sent by OpenAI (seen on its wire) though the types do not list them.
 _ALLOWED = {"store", "obfuscation"}
 _EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+_INTERACTION_EVENT: TypeAdapter[Any] = TypeAdapter(InteractionSSEEvent)
 _MESSAGE_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 
@@ -21,7 +23,7 @@ def extras(value: object) -> set[str]:
     if isinstance(value, BaseModel):
         found = set(value.model_extra or {}) - _ALLOWED
         for name in type(value).model_fields:
-            found |= extras(getattr(value, name))
+            found |= extras(vars(value)[name])  # not by attribute: some are deprecated
         return found
     if isinstance(value, list | tuple):
         return set[str]().union(*(extras(part) for part in value))
@@ -116,3 +118,17 @@ def message_event(data: bytes) -> Any:
 def generated(data: bytes) -> GenerateContentResponse:
     """A response of Gemini's; the SDK's type forbids what it does not know."""
     return GenerateContentResponse.model_validate_json(data)
+
+
+def interaction(data: bytes) -> Interaction:
+    """An interaction of Gemini's."""
+    parsed = Interaction.model_validate_json(data)
+    assert not extras(parsed) - {"object"}  # sent in streams, and by the types listed there alone
+    return parsed
+
+
+def interaction_event(data: bytes) -> Any:
+    parsed = _INTERACTION_EVENT.validate_json(data)
+    assert parsed.event_type == msgspec.json.decode(data)["event_type"]
+    assert not extras(parsed)
+    return parsed

@@ -50,6 +50,13 @@ def test_a_model_and_what_else_the_url_says_are_found_in_it() -> None:
     assert find(Request("POST", "/v1beta/models/m:streamGenerateContent", (), b"")).array
 
 
+def test_interactions_are_made_and_kept() -> None:
+    assert route("/v1beta/interactions") == ("gemini", True, None)
+    assert find(Request("GET", "/v1/interactions/v1_a", (), b"")).kept == ("v1_a", "")
+    assert find(Request("POST", "/v1/interactions/v1_a/cancel", (), b"")).kept == ("v1_a", "cancel")
+    assert find(Request("POST", "/v1/interactions/v1_a/b/c", (), b"")).kept is None
+
+
 def test_unknown_urls_belong_to_someone() -> None:
     assert route("/v1/nothing") == ("openai", False, None)
     assert route("/v1/nothing", anthropic_version="x") == ("anthropic", False, None)
