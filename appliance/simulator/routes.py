@@ -63,7 +63,7 @@ def find(request: Request) -> Route:
 
 def _interactions(path: str) -> Route | None:
     """`/v1beta/interactions`, `/{id}` and `/{id}/cancel`."""
-    _, version, collection, identity, action, *more = [*path.split("/"), "", "", ""]
+    _, version, collection, identity, action, *more = [*path.split("/"), *[""] * 4]
     if version not in _VERSIONS or collection != "interactions" or any(more):
         return None
     if not identity:
