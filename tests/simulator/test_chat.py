@@ -46,6 +46,7 @@ def play(behaviour: Behaviour | None = None, tier: str = "default", **fields: An
         (Behaviour(), {"max_completion_tokens": 3}),
         (Behaviour(), {"logprobs": True, "top_logprobs": 1, "n": 2}),
         (Behaviour(tool_calls=3), {"tools": [TOOL]}),
+        (Behaviour(preface="I shall look.", tool_calls=3), {"tools": [TOOL]}),
         (Behaviour(tool_calls=3), {"tools": [TOOL], "parallel_tool_calls": False}),
         (Behaviour(), {"tools": [TOOL], "tool_choice": "required", "n": 2}),
         (Behaviour(), {"response_format": SCHEMA}),

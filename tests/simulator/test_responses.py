@@ -40,6 +40,7 @@ CASES: list[tuple[Behaviour, dict[str, Any]]] = [
     (Behaviour(), {"max_output_tokens": 3}),
     (Behaviour(), {"include": ["message.output_text.logprobs"], "top_logprobs": 1}),
     (Behaviour(tool_calls=3), {"tools": [TOOL]}),
+    (Behaviour(preface="I shall look.", tool_calls=2), {"tools": [TOOL]}),
     (Behaviour(reasoning_tokens=7), {"tools": [TOOL], "tool_choice": {"type": "function", "name": "look"}}),
     (Behaviour(), {"text": FORMAT}),
     (Behaviour(decline_rate=1), {}),
