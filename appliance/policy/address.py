@@ -27,7 +27,7 @@ class Proxies:
         address = peer
         lines = [value for name, value in headers if name == b"x-forwarded-for"]
         for hop in reversed(b",".join(lines).decode("latin-1").split(",")[-MOST_HOPS:]):
-            text = hop.strip().removeprefix("[").partition("]")[0]
+            text = hop.strip().removeprefix("[").partition("]")[0].partition("%")[0]  # a zone is any text at all
             if text.count(":") == 1:  # IPv4 with a port
                 text = text.partition(":")[0]
             if not _is_address(text):

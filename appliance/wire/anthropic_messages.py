@@ -24,7 +24,7 @@ from appliance.wire.faults import anthropic_error
 from appliance.wire.openai_request import read_asked, write_body
 from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, decode_event, short_id
 from appliance.wire.provider_errors import in_stream, word
-from appliance.wire.sse import event, event_fields
+from appliance.wire.sse import event, event_fields, plain_name
 from appliance.wire.tokens_anthropic import read_usage, served_tier
 
 __all__ = [
@@ -120,9 +120,8 @@ class StreamReader(OpenAIStream):
 
     def _look(self, raw: bytes) -> bool:
         data: bytes | None = None
-        if raw.startswith(b"event: ") and not self._splitter.carriage:
-            name = raw[7 : raw.find(b"\n")]
-        else:
+        name = None if self._splitter.carriage else plain_name(raw)
+        if name is None:
             told, data = event_fields(raw)
             if not data:
                 return True

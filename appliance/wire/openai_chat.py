@@ -204,7 +204,11 @@ class StreamReader(OpenAIStream):
         if seen.error:
             error = seen.error if isinstance(seen.error, dict) else {"message": str(seen.error)}
             return self._error(error, raw, data if error is seen.error else None)
-        return self._error(msgspec.to_builtins(decode_event(_FLAT, data)), raw)
+        try:
+            flat = decode_event(_FLAT, data)
+        except UNREADABLE:  # what was skipped before may not be UTF-8
+            return self._garbled()
+        return self._error(msgspec.to_builtins(flat), raw)
 
     def _closes(self, rest: bytes) -> bool:
         return event_fields(rest)[1].strip() == _DONE

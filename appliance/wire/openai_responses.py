@@ -27,7 +27,7 @@ from appliance.wire.faults import openai_error
 from appliance.wire.openai_request import read_asked, tool_of, write_body
 from appliance.wire.openai_stream import UNREADABLE, OpenAIStream, content_bytes, decode_event, short_id
 from appliance.wire.provider_errors import in_stream, word
-from appliance.wire.sse import SseSplitter, comment, event, event_fields
+from appliance.wire.sse import SseSplitter, comment, event, event_fields, plain_name
 from appliance.wire.tokens_openai import read_usage
 
 NAME: Final = "openai_responses"
@@ -120,9 +120,8 @@ class StreamReader(OpenAIStream):
 
     def _look(self, raw: bytes) -> bool:
         data: bytes | None = None
-        if raw.startswith(b"event: ") and not self._splitter.carriage:
-            name = raw[7 : raw.find(b"\n")]
-        else:
+        name = None if self._splitter.carriage else plain_name(raw)
+        if name is None:
             told, data = event_fields(raw)
             if not data or data.startswith(b"[DONE]"):
                 return True  # [DONE] is not of this dialect; its terminal event decides

@@ -99,6 +99,19 @@ def event_fields(raw: bytes) -> tuple[bytes | None, bytes]:
     return name, data[0] if len(data) == 1 else b"\n".join(data)
 
 
+def plain_name(raw: bytes) -> bytes | None:
+    """The name of an event in the usual form, `event:` and then one line with an object; None if it has another.
+
+    For events without CR, and without a search for fields: `event_fields` finds the same name.
+    """
+    if not raw.startswith(b"event: "):
+        return None
+    at = raw.find(b"\n")
+    if raw.startswith(b"data: {", at + 1) and raw.find(b"\n", at + 1) == len(raw) - 2:
+        return raw[7:at]
+    return None
+
+
 def comment(text: bytes) -> bytes:
     """A comment of one line: every client must ignore it. `text` must not contain CR or LF (ValueError)."""
     if b"\n" in text or b"\r" in text:
