@@ -322,6 +322,8 @@ class Gateway:
 
     async def _last_word(self, call: Call, work: Work, fault: Fault) -> None:
         """Tell the client what went wrong: as an answer, or as the event that ends its stream."""
+        if isinstance(fault, UpstreamFault) and not fault.provider and work.provider is not None:
+            fault.provider = work.provider.name  # a silence was seen by us, not by the attempt
         for attempt in work.attempts:
             attempt.close()
         reply, admitted = call.reply, work.admitted

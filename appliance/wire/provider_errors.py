@@ -114,6 +114,10 @@ def read_error(
     message = None
     if name == "provider_key_rejected":
         message = f"The provider {provider} did not accept its API key, or the key may not do this."
+    elif status < 400:
+        message = (
+            f"The provider {provider} answered with a redirect ({status}), which is not followed: see its base URL."
+        )
     return UpstreamFault(
         name,
         message,

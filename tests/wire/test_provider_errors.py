@@ -151,3 +151,9 @@ def test_only_words_come_into_records(value: object) -> None:
 def test_any_answer_is_a_fault(status: int, body: bytes) -> None:
     fault = read_error(status, headers(), body, dialect="openai_chat", provider="p", tier_asked="flex")
     assert 400 <= fault.status <= 599
+
+
+def test_a_redirect_names_the_provider_and_the_remedy() -> None:
+    fault = read_error(307, lambda _: None, b"", dialect="openai_chat", provider="lab", tier_asked=None)
+    assert (fault.code, fault.status) == ("provider_error", 502)
+    assert "lab" in fault.message and "redirect (307)" in fault.message and "base URL" in fault.message
