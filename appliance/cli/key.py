@@ -57,7 +57,7 @@ def create(place: Place, as_json: bool, management: bool, expires_in: str | None
         body["kind"] = "management"
     if expires_in is not None:
         body["expires_unix_s"] = time.time_ns() // 1_000_000_000 + round(parse_duration_s(expires_in))
-    _show_new(ask(place, "POST", KEYS, json=body), as_json)
+    _show_new(ask(place, "POST", KEYS, json=body, may_make=True), as_json)
 
 
 @click.command(name="list", epilog="Example: startline key list --json")

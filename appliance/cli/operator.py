@@ -54,9 +54,20 @@ def _leaf(group: BaseException) -> BaseException | None:
 
 
 @asynccontextmanager
-async def operator(place: Place, timeout_s: float = ANSWER_S) -> "AsyncIterator[httpx.AsyncClient]":
-    """A client of the admin (and inference) routes. Raises click.ClickException when neither way works."""
+async def operator(
+    place: Place, timeout_s: float = ANSWER_S, *, may_make: bool = False
+) -> "AsyncIterator[httpx.AsyncClient]":
+    """A client of the admin (and inference) routes. Raises click.ClickException when neither way works.
+
+    `may_make`: whether a data folder is made where there is none; else that is said, and nothing is made.
+    """
     import httpx
+
+    if not (may_make or place.exists()):
+        raise click.ClickException(
+            f"there is nothing in {place.folder} yet: `startline serve` or `startline provider add openai` begins "
+            "there, --data-folder names another place"
+        )
 
     transport = httpx.AsyncHTTPTransport(uds=str(place.socket()), trust_env=False)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=timeout_s) as client:
@@ -123,11 +134,11 @@ async def asked(client: "httpx.AsyncClient", method: str, path: str, **more: Any
     return value
 
 
-def ask(place: Place, method: str, path: str, **more: Any) -> Any:
-    """`asked`, with a client made for it."""
+def ask(place: Place, method: str, path: str, *, may_make: bool = False, **more: Any) -> Any:
+    """`asked`, with a client made for it (see `operator` for `may_make`)."""
 
     async def run() -> Any:
-        async with operator(place) as client:
+        async with operator(place, may_make=may_make) as client:
             return await asked(client, method, path, **more)
 
     return perform(run)

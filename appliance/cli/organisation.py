@@ -46,7 +46,7 @@ def _slots(_: object, __: object, text: str | None) -> int | str | None:
 def create(place: Place, as_json: bool, **fields: Any) -> None:
     """Make an organisation; keys and providers are put into it with --organisation."""
     body = {name: value for name, value in fields.items() if value is not None}
-    _show(ask(place, "POST", ORGANISATIONS, json=body), as_json)
+    _show(ask(place, "POST", ORGANISATIONS, json=body, may_make=True), as_json)
 
 
 @click.command(name="list", epilog="Example: startline organisation list")

@@ -16,6 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_FILE = "startline.toml"
 SOCKET_FILE = "startline.sock"
+SIGNS_OF_LIFE = ("startline.db", "lock")
+"""Files of which a data folder has at least one."""
 LONGEST_SOCKET_PATH_BYTES = 100
 """A Unix socket's path has room for 104 (macOS) to 108 bytes (Linux)."""
 
@@ -68,6 +70,13 @@ class Place:
             return load(self.config, self._told(), overrides)
         except SettingsFault as fault:
             raise click.ClickException(str(fault)) from None
+
+    def exists(self) -> bool:
+        """Whether there is a data folder. Raises click.ClickException when that cannot be told."""
+        try:
+            return any((self.folder / name).exists() for name in SIGNS_OF_LIFE)
+        except OSError as fault:
+            raise click.ClickException(f"{self.folder}: {fault.strerror}") from None
 
     def socket(self) -> Path:
         """The operator's socket, by a path that is short enough to be bound.

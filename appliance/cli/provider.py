@@ -86,7 +86,7 @@ def add(
     if no_stream_options:
         body["stream_options"] = False
     body["secret"] = read_secret(secret_file, wanted=not no_secret)
-    answer = ask(place, "POST", PROVIDERS, json=body)
+    answer = ask(place, "POST", PROVIDERS, json=body, may_make=True)
     if as_json:
         say_json(answer)
         return

@@ -5,6 +5,8 @@ from pathlib import Path
 import apsw
 import apsw.bestpractice
 
+from appliance.store.faults import UnusableDatabase
+
 BUSY_TIMEOUT_S = 5.0
 
 DISK_FAULTS: tuple[type[Exception], ...] = (
@@ -18,6 +20,38 @@ DISK_FAULTS: tuple[type[Exception], ...] = (
     apsw.NoMemError,
 )
 """What may pass when the disk recovers; any other exception in the writer is a defect and ends it."""
+
+
+_WHY: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.BusyError, "another process has locked it; end that one"),
+    (apsw.LockedError, "another process has locked it; end that one"),
+    (apsw.ReadOnlyError, "it or its folder cannot be written; look at owner, mode and mount"),
+    (apsw.CantOpenError, "it or its folder cannot be written; look at owner, mode and mount"),
+    (apsw.PermissionsError, "it or its folder cannot be written; look at owner, mode and mount"),
+    (apsw.FullError, "the disk is full"),
+    (apsw.IOError, "the disk fails; look at the system's log"),
+    (apsw.NotADBError, "it is damaged or no database; restore a copy"),
+    (apsw.CorruptError, "it is damaged; restore a copy"),
+)
+
+
+def unusable(path: Path, fault: apsw.Error) -> UnusableDatabase | None:
+    """The fault as an operator can do something about it; None: it is a defect of ours."""
+    for kind, why in _WHY:
+        if isinstance(fault, kind):
+            return UnusableDatabase(f"{path}: {why} ({type(fault).__name__})")
+    return None
+
+
+def look_only(path: Path, vfs: str | None) -> apsw.Connection:
+    """A connection that leaves an existing database as it is, its journal mode too. Raises apsw.Error.
+
+    Not read-only: what a power cut has left half done must be undone before anybody can look.
+    """
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    connection.set_busy_timeout(int(BUSY_TIMEOUT_S * 1000))
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    return connection
 
 
 def open_database(path: Path, *, read_only: bool = False, vfs: str | None = None) -> apsw.Connection:
@@ -37,7 +71,6 @@ def open_database(path: Path, *, read_only: bool = False, vfs: str | None = None
             apsw.bestpractice.connection_wal,
             apsw.bestpractice.connection_enable_foreign_keys,
             apsw.bestpractice.connection_dqs,
-            apsw.bestpractice.connection_optimize,
             apsw.bestpractice.connection_recursive_triggers,
         ):
             setting(connection)

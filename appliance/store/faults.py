@@ -29,6 +29,10 @@ class NotOurs(StoreFault):
     """The file is a database, but not one of this program."""
 
 
+class UnusableDatabase(StoreFault):
+    """The database file cannot be opened or written: locked, read-only, damaged, or the disk is full or fails."""
+
+
 class UnknownRow(StoreFault, LookupError):
     """No organisation, key or provider has this id."""
 

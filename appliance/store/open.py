@@ -5,22 +5,23 @@
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
+import apsw.bestpractice
 import trio
 
 from appliance.store.commit import Archive, Position, Recovery
-from appliance.store.database import open_database
+from appliance.store.database import look_only, open_database, unusable
 from appliance.store.directory import Snapshot, StoreDirectory, load
 from appliance.store.faults import WrongMasterKey
 from appliance.store.folder import DataFolder, master_key
 from appliance.store.ledger import OnStoreFailure, StoreLedger
 from appliance.store.organisations import ApiKeys, Organisations
 from appliance.store.providers import Providers
-from appliance.store.schema import migrate
+from appliance.store.schema import check, migrate
 from appliance.store.usage import Usage
 from appliance.store.vault import SALT_BYTES, Vault
 from appliance.store.writer import BATCH_ROWS, HELD_BYTES, LINGER_S, SYNC_EVERY_S, Durability, StoreWriter
@@ -90,9 +91,9 @@ async def open_store(
     """Open the data folder at `path`, made if it is missing; on leaving, all records are written and all is closed.
 
     `random` gives that many unpredictable bytes (secrets.token_bytes); `vfs` names the way to the disk that SQLite
-    takes (None: its own). Raises FolderLocked, MissingMasterKey,
-    BadMasterKey, WrongMasterKey, NewerSchema, NotOurs, OSError, apsw.Error. A writer that dies cancels the block
-    and raises an exception group; exceptions of the block itself pass as they are.
+    takes (None: its own). Raises FolderLocked, MissingMasterKey, BadMasterKey, WrongMasterKey, NewerSchema, NotOurs,
+    UnusableDatabase, OSError, apsw.Error. A writer that dies cancels the block and raises an exception group;
+    exceptions of the block itself pass as they are.
     """
 
     def open_all() -> tuple[Store, apsw.Connection]:
@@ -101,9 +102,14 @@ async def open_store(
         opened: Archive | None = None
         try:
             vault = Vault(master_key(folder, supplied_master_key, random))
+            if folder.database.exists():
+                with closing(look_only(folder.database, vfs)) as looking:
+                    if check(looking):
+                        _check_master_key(looking, vault)
             connection = open_database(folder.database, vfs=vfs)
             migrate(connection, folder.backups, now_unix_us)
-            _check_master_key(connection, vault, now_unix_us, random)
+            _note_master_key(connection, vault, now_unix_us, random)
+            apsw.bestpractice.connection_optimize(connection)
             committed = connection.execute("SELECT segment, offset FROM archive_position").get
             opened = archive(folder.archive, committed)
             writer = StoreWriter(
@@ -124,12 +130,15 @@ async def open_store(
                 recovery=recovery,
                 vfs=vfs,
             ), connection
-        except BaseException:
-            if opened is not None:
-                opened.close()
-            if connection is not None:
-                connection.close()
-            folder.close()
+        except BaseException as fault:
+            with ExitStack() as ending:
+                ending.callback(folder.close)
+                if connection is not None:
+                    ending.callback(connection.close)
+                if opened is not None:
+                    ending.callback(opened.close)
+            if isinstance(fault, apsw.Error) and (told := unusable(folder.database, fault)):
+                raise told from None
             raise
 
     store, connection = await trio.to_thread.run_sync(open_all)
@@ -144,22 +153,26 @@ async def open_store(
             finally:
                 store.writer.stop()
     finally:
-        with ExitStack() as closing:  # each, whatever the one before it meets
-            closing.callback(store.folder.close)
-            closing.callback(connection.close)
-            closing.callback(store.usage.close)
+        with ExitStack() as ending:  # each, whatever the one before it meets
+            ending.callback(store.folder.close)
+            ending.callback(connection.close)
+            ending.callback(store.usage.close)
     if failure is not None:
         raise failure
 
 
-def _check_master_key(
+def _check_master_key(connection: apsw.Connection, vault: Vault) -> None:
+    """Refuse a master key that is not the database's."""
+    rows = list(connection.execute("SELECT key_id, salt, check_value FROM vault_keys"))
+    if rows and not any(key_id == vault.key_id and vault.matches(salt, value) for key_id, salt, value in rows):
+        raise WrongMasterKey("the master key is not the one that this database was made with")
+
+
+def _note_master_key(
     connection: apsw.Connection, vault: Vault, now_unix_us: int, random: Callable[[int], bytes]
 ) -> None:
-    """Note the check value of a new database, or refuse a master key that is not the database's."""
-    rows = list(connection.execute("SELECT key_id, salt, check_value FROM vault_keys"))
-    if not rows:
+    """Note the check value in a database that has none yet."""
+    if not connection.execute("SELECT count(*) FROM vault_keys").get:
         salt = random(SALT_BYTES)
         values = (vault.key_id, salt, vault.check_value(salt), now_unix_us)
         connection.execute("INSERT INTO vault_keys VALUES(?, ?, ?, ?)", values)
-    elif not any(key_id == vault.key_id and vault.matches(salt, check) for key_id, salt, check in rows):
-        raise WrongMasterKey("the master key is not the one that this database was made with")

@@ -89,6 +89,21 @@ def _reach_of_providers(connection: apsw.Connection) -> None:
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles, _reach_of_providers)
 
 
+def check(connection: apsw.Connection, migrations: int = len(MIGRATIONS)) -> int:
+    """How many migrations a database has, looking at it only. Raises NewerSchema, NotOurs, apsw.Error."""
+    if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        return 0
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise NotOurs("the database file belongs to another program")
+    done = int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").get)
+    if done > migrations:
+        raise NewerSchema(
+            f"the database has schema {done}, this version knows {migrations}: use the newer version, "
+            "or restore the copy made before the upgrade"
+        )
+    return done
+
+
 def migrate(
     connection: apsw.Connection,
     backups: Path,
@@ -100,19 +115,10 @@ def migrate(
     Before the first of them an existing database is copied into the folder `backups`. Raises NewerSchema, NotOurs,
     apsw.Error; whatever was applied completely stays.
     """
-    kind = connection.pragma("application_id")
-    empty = not connection.execute("SELECT count(*) FROM sqlite_schema").get
-    if not empty and kind != APPLICATION_ID:
-        raise NotOurs("the database file belongs to another program")
-    done = 0 if empty else int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").get)
-    if done > len(migrations):
-        raise NewerSchema(
-            f"the database has schema {done}, this version knows {len(migrations)}: use the newer version, "
-            "or restore the copy made before the upgrade"
-        )
+    done = check(connection, len(migrations))
     if done == len(migrations):
         return 0
-    if not empty:
+    if done:
         _back_up(connection, backups / f"schema-{done}-{now_unix_us}.db")
     for number, migration in enumerate(migrations[done:], done + 1):
         with connection:

@@ -47,6 +47,8 @@ def test_the_cheapest_model_that_can_be_raced_is_chosen() -> None:
 
 def test_without_a_provider_it_says_what_to_do(terminal: Terminal) -> None:
     assert "startline provider add openai" in terminal.run("try", "hello", status=1).stderr
+    terminal.run("init")
+    assert "startline provider add openai" in terminal.run("try", "hello", status=1).stderr
     terminal.run("provider", "add", "lab", "--base-url", "http://127.0.0.1:9/v1", "--no-secret")
     assert "name a --model" in terminal.run("try", "hello", status=1).stderr
     failed = terminal.run("try", "hello", "--model", "m", status=1)

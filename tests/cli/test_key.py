@@ -44,6 +44,7 @@ def test_grace(terminal: Terminal) -> None:
 
 
 def test_what_is_wrong_is_said(terminal: Terminal) -> None:
+    terminal.run("init")
     assert "no such key" in terminal.run("key", "show", "nobody", status=1).stderr
     assert "start_within" in terminal.run("key", "create", "--name", "x", "--start-within", "soon", status=1).stderr
     assert "is no duration" in terminal.run("key", "create", "--name", "x", "--expires-in", "soon", status=2).stderr

@@ -4,6 +4,7 @@ from tests.cli.terminal import Terminal
 
 
 def test_models_with_prices(terminal: Terminal) -> None:
+    terminal.run("init")
     assert "startline provider add openai" in terminal.run("models").stderr
     options = ("--base-url", "http://127.0.0.1:9/v1", "--no-secret")
     terminal.run(

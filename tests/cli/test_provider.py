@@ -29,6 +29,7 @@ def test_the_secret_comes_from_standard_input_or_a_file(terminal: Terminal, tmp_
 def test_an_empty_secret_is_a_mistake(terminal: Terminal) -> None:
     told = terminal.run("provider", "add", "one", "--base-url", NOWHERE, stdin="\n", status=1).stderr
     assert "--no-secret" in told
+    terminal.run("init")
     assert terminal.json("provider", "list") == []
 
 

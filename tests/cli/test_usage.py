@@ -46,6 +46,7 @@ async def test_rows_totals_groups_filters_and_one_request(terminal: Terminal) ->
 
 
 def test_of_nothing(terminal: Terminal) -> None:
+    terminal.run("init")
     assert terminal.json("usage")["totals"]["requests"] == 0
     assert "0 of 0" in terminal.run("usage").stdout
     assert "no such request" in terminal.run("usage", "--request", "req_nothing", status=1).stderr

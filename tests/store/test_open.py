@@ -9,7 +9,14 @@ import trio
 
 from appliance.archive.reader import ArchiveReader
 from appliance.store.database import open_database
-from appliance.store.faults import FolderLocked, MissingMasterKey, NewerSchema, WrongMasterKey
+from appliance.store.faults import (
+    FolderLocked,
+    MissingMasterKey,
+    NewerSchema,
+    NotOurs,
+    UnusableDatabase,
+    WrongMasterKey,
+)
 from appliance.store.folder import DataFolder
 from appliance.store.usage import UsageFilter
 from tests.archive.disk import MemoryDisk
@@ -56,10 +63,22 @@ async def test_a_newer_schema_is_refused_and_the_folder_let_go(tmp_path: Path) -
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with DataFolder(tmp_path) as folder:
         folder.database.write_bytes(b"something else entirely" * 100)
-    with pytest.raises(apsw.NotADBError):
+    with pytest.raises(UnusableDatabase, match="restore a copy"):
         async with opened(tmp_path, supplied_master_key=KEY):
             pass
     DataFolder(tmp_path).close()
+
+
+async def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "startline.db"
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE theirs(a); CREATE INDEX i ON theirs(a); INSERT INTO theirs VALUES(1)").close()
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(NotOurs):
+        async with opened(tmp_path, supplied_master_key=KEY):
+            pass
+    assert path.read_bytes() == before
 
 
 async def test_everything_is_private(tmp_path: Path) -> None:
