@@ -1,11 +1,13 @@
 """The ASGI lane: connections that move to it, and Hypercorn's faults, each as first, second and pipelined request."""
 
+import struct
 from contextlib import suppress
 from typing import Any
 
 import pytest
 import structlog
 import trio
+from hpack import Encoder
 
 from appliance.net.stream import SocketStream
 from appliance.server.asgi_lane import AsgiLane, exception_names
@@ -20,6 +22,27 @@ WEBSOCKET = [
     ("sec-websocket-version", "13"),
     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ]
+
+CHAT_BODY = b'{"model": "m", "messages": []}'
+
+
+def _http2(path: bytes = b"/admin/v1/keys", *, body_parts: int = 0, resets: int = 0) -> bytes:
+    """What a client with prior knowledge of HTTP/2 sends: a request, whose body goes on after any answer; or many."""
+    encoder = Encoder()
+    parts = [PREFACE]
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> None:
+        parts.append(struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload)
+
+    for stream in range(1, 2 * max(1, resets) + 1, 2):
+        fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x")]
+        frame(1, 4, stream, encoder.encode(fields))
+        if resets:
+            frame(3, 0, stream, b"\x00\x00\x00\x08")
+    for _ in range(body_parts):
+        frame(0, 0, 1, b"x" * 1000)
+    return b"".join(parts)
+
 
 ATTACKS: dict[str, tuple[bytes, set[int]]] = {
     "h2 preface": (PREFACE, {505}),
@@ -37,6 +60,29 @@ ATTACKS: dict[str, tuple[bytes, set[int]]] = {
     "both lengths": (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n", {400}),
     "bad chunk": (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", {400, 404, 405}),
     "no host": (b"GET /healthz HTTP/1.1\r\n\r\n", {400}),
+    "h2 body after the answer": (_http2(body_parts=50), {505}),
+    "h2 non-ASCII path": (_http2(b"/h\xc3\xa4lth"), {505}),
+    "h2 rapid reset": (_http2(resets=500), {505}),
+    "h2c upgrade, and as if it were": (request("GET", "/healthz", headers=H2C) + _http2(body_parts=3), {200}),
+    "h2c upgrade of inference": (request("POST", "/v1/chat/completions", headers=H2C, body=CHAT_BODY), {401}),
+    "h2c upgrade in the path of inference": (request("GET", "/v1/nothing", headers=H2C) + PREFACE, {401}),
+    "websocket of inference": (request("GET", "/v1/realtime?model=m", headers=WEBSOCKET) + b"\x81\x05hello", {401}),
+    "websocket, frames and a close": (
+        request("GET", "/healthz", headers=WEBSOCKET) + b"\x81\x85\x01\x02\x03\x04abcde\x88\x80\x01\x02\x03\x04",
+        {200},
+    ),
+    "websocket of another version": (
+        request("GET", "/healthz", headers=[*WEBSOCKET[:2], ("sec-websocket-version", "99")]),
+        {200},
+    ),
+    "websocket over 1.0": (request("GET", "/healthz", headers=WEBSOCKET, version="1.0"), {200}),
+    "offers of everything": (
+        request("GET", "/healthz", headers=[("connection", "upgrade"), ("upgrade", "TLS/1.0, h2c, websocket, x/1")]),
+        {200},
+    ),
+    "TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2, {400}),
+    "HTTP/0.9": (b"GET /healthz\r\n\r\n", {400, 505}),
+    "NULs": (bytes(10_000), {400}),
 }
 FIRSTS = ["first", "second in the fast lane", "second in the ASGI lane", "pipelined in the fast lane", "pipelined"]
 
