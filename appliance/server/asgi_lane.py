@@ -147,6 +147,7 @@ class LaneServer(TCPServer):
         self._waiting: tuple[Waiting, int] = ("IDLE", 0)
         self._since_s = trio.current_time()
         self._handling = False
+        self._over = False
         self._hung_up = trio.Event()
 
     async def run(self) -> None:
@@ -170,6 +171,7 @@ class LaneServer(TCPServer):
                 await self.protocol.initiate()
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
                 await self._read_data()
+                self._over = True
                 self.stream.close()
                 await self.idle_task.stop()
         except OSError:
@@ -192,7 +194,7 @@ class LaneServer(TCPServer):
             async with self.send_lock:  # what another task is sending goes out first
                 self.stream.finish()
             await self.protocol.handle(Closed())
-        else:
+        elif not self._over:  # an answer that ends now must not begin to wait for another request
             await super().protocol_send(event)
 
     def hang_up(self) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trio.testing
 from hpack import Encoder
 
 from appliance.net.stream import SocketStream
 from appliance.server.asgi_lane import AsgiLane, exception_names
+from appliance.server.asgi_stream import LaneStream
 from appliance.server.listen import open_tcp
 from tests.rig import Answer, Client, Rig, chat, request, running
 
@@ -267,6 +269,26 @@ async def test_leaving_ends_an_answer_of_the_reference_too(rig: Rig) -> None:
             with trio.fail_after(10):
                 await rig.journal.wait(lambda journal: len(journal.find(outcome="client_gone")) == 1)
             await rig.until(lambda: rig.appliance.listeners.connections == 0)
+
+
+async def test_a_client_that_leaves_with_the_last_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, served = await _pair()
+    send_all = LaneStream.send_all
+
+    async def send_and_see_it_leave(self: LaneStream, data: bytes) -> None:
+        await send_all(self, data)
+        if b"done" in data:
+            await client.close()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+    async def quick(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    monkeypatch.setattr(LaneStream, "send_all", send_and_see_it_leave)
+    await client.send(request("GET", "/"))
+    with trio.fail_after(5):
+        await AsgiLane(quick).serve(served)
 
 
 async def test_leaving_is_seen_behind_more_than_is_read_ahead(rig: Rig) -> None:
