@@ -8,6 +8,9 @@ import msgspec
 from appliance.domain.chat import Conversation, DialectName
 from appliance.domain.stream import Answer, Event
 
+UNNAMED = "answer"
+"""The label of a schema that nobody named, where a dialect insists on one; read back as no name."""
+
 Quirk = Literal[
     "max_tokens",  # wants `max_tokens` where OpenAI has `max_completion_tokens`
     "no_developer",  # knows no role `developer`

@@ -3,7 +3,14 @@
 from typing import Final
 
 from appliance.domain.chat import DialectName
+from appliance.wire.translation.anthropic import ANTHROPIC
 from appliance.wire.translation.codec import Codec
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 
-CODECS: Final[dict[DialectName, Codec]] = {codec.name: codec for codec in (OPENAI_CHAT,)}
+CODECS: Final[dict[DialectName, Codec]] = {
+    codec.name: codec
+    for codec in (
+        OPENAI_CHAT,
+        ANTHROPIC,
+    )
+}

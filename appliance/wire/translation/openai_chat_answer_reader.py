@@ -32,7 +32,6 @@ from appliance.wire.tokens_openai import read_usage
 from appliance.wire.translation.codec import Source
 from appliance.wire.translation.openai_chat_answer_shapes import (
     CHUNK,
-    STOPS,
     AnnotationShape,
     CallShape,
     ChoiceShape,
@@ -40,6 +39,7 @@ from appliance.wire.translation.openai_chat_answer_shapes import (
     citation_of,
     fault_of,
     logprobs_of,
+    stop_of,
 )
 from appliance.wire.translation.openai_chat_reasoning import seal_of
 
@@ -49,6 +49,7 @@ class AnswerReader:
 
     __slots__ = (
         "_begun",
+        "_called",
         "_calls",
         "_chars",
         "_done",
@@ -69,7 +70,7 @@ class AnswerReader:
         self._source = source
         self._splitter = SseSplitter()
         self._events: list[Event] = []
-        self._begun = self._done = False
+        self._begun = self._called = self._done = False
         self._next = 0  # index of the part that opens next
         self._kind: PartKind | None = None  # of the open part that is not a call
         self._open = 0
@@ -169,7 +170,7 @@ class AnswerReader:
                 self._call(CallShape(function=delta.function_call))
         if choice.finish_reason:
             self._close()
-            self._stop = Stopped(STOPS.get(choice.finish_reason, "end"))
+            self._stop = Stopped(stop_of(choice.finish_reason, called=self._called))
 
     def _part(self, kind: PartKind) -> int:
         """The open part of this kind; another is closed and this one opened."""
@@ -222,6 +223,7 @@ class AnswerReader:
                 break
         custom = fragment.custom
         if found is None:
+            self._called = True
             if self._kind is not None:
                 self._close()
             found = self._next

@@ -149,6 +149,12 @@ def fault_of(chunk: ChunkShape, data: bytes, source: Source) -> UpstreamFault:
     return in_stream(error, body, provider=source.provider, tier_asked=source.tier_asked)
 
 
+def stop_of(finish_reason: str, *, called: bool) -> StopReason:
+    """Why it stopped. With a tool chosen by name OpenAI says `stop` after a call: other agents would end."""
+    stop = STOPS.get(finish_reason, "end")
+    return "tool_calls" if called and stop == "end" else stop
+
+
 def logprobs_of(told: LogprobsShape | None) -> tuple[TokenLogprob, ...] | None:
     """The log-probabilities of the content; None if none were told."""
     if told is None or told.content is None:

@@ -50,6 +50,7 @@ class AnswerWriter:
         "_chars",
         "_cited",
         "_customs",
+        "_ends",
         "_head",
         "_reply",
         "_tail",
@@ -67,7 +68,8 @@ class AnswerWriter:
         self._thoughts: dict[int, int] = {}  # part → index among the reasoning
         self._begins: dict[int, int] = {}  # text part → where it begins in the content
         self._chars = 0
-        self._cited: list[dict[str, Any]] = []
+        self._ends: dict[int, int] = {}
+        self._cited: list[Cited] = []
         self._usage: UsageTold | None = None
 
     def write(self, event: Event) -> bytes:
@@ -87,15 +89,15 @@ class AnswerWriter:
         if isinstance(event, Started):
             return self._started(event)
         if isinstance(event, PartClosed):
+            if event.index in self._begins:
+                self._ends[event.index] = self._chars
             return b""
         if isinstance(event, RefusalDelta):
             return self._chunk({"refusal": event.text})
         if isinstance(event, Sealed):
             return self._chunk({"reasoning_details": [detail_of_seal(event.seal, self._thoughts[event.index])]})
         if isinstance(event, Cited):
-            note = annotation_object(event.citation, self._begins.get(event.index, 0), self._chars)
-            if note is not None:
-                self._cited.append(note)
+            self._cited.append(event)
             return b""
         if isinstance(event, UsageTold):
             self._usage = event
@@ -153,7 +155,12 @@ class AnswerWriter:
         return b""
 
     def _stopped(self, event: Stopped) -> bytes:
-        delta = {"annotations": self._cited} if self._cited else {}
+        noted = (
+            annotation_object(cited.citation, self._begins[cited.index], self._ends.get(cited.index, self._chars))
+            for cited in self._cited
+        )
+        notes = [note for note in noted if note is not None]
+        delta = {"annotations": notes} if notes else {}
         finish = b',"logprobs":null,"finish_reason":' + _ENCODER.encode(FINISH[event.reason]) + b"}]"
         tier = b"" if self._usage is None or self._usage.tier is None else self._tier(self._usage.tier)
         usage = b',"usage":null' if self._reply.include_usage else b""

@@ -28,6 +28,7 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import openai_chat_shapes as shapes
+from appliance.wire.translation.codec import UNNAMED
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.openai_chat_reasoning import read_details
 from appliance.wire.translation.strict import read, top_level
@@ -257,7 +258,8 @@ def _output(form: shapes.Format | None) -> OutputFormat | None:
     if isinstance(form, shapes.JsonFormat):
         return OutputFormat("json_object")
     told = form.json_schema
-    return OutputFormat("json_schema", _given(told.schema), told.name, told.description, told.strict)
+    name = None if told.name == UNNAMED else told.name
+    return OutputFormat("json_schema", _given(told.schema), name, told.description, told.strict)
 
 
 def _thinking(asked: shapes.Request) -> Thinking | None:

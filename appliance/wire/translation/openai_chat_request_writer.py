@@ -29,7 +29,7 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import openai_chat_shapes as shapes
-from appliance.wire.translation.codec import Target, Written
+from appliance.wire.translation.codec import UNNAMED, Target, Written
 from appliance.wire.translation.drops import Inexpressible, Losses
 from appliance.wire.translation.openai_chat_reasoning import details_of
 
@@ -307,7 +307,7 @@ def _output(output: OutputFormat | None) -> shapes.Format | None:
         return shapes.JsonFormat()
     schema = UNSET if output.schema is None else output.schema
     return shapes.SchemaFormat(
-        shapes.SchemaDefinition(output.name or "answer", output.description, schema, output.strict)
+        shapes.SchemaDefinition(output.name or UNNAMED, output.description, schema, output.strict)
     )
 
 

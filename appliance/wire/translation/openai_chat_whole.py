@@ -15,7 +15,6 @@ from appliance.wire.translation.codec import Reply, Source
 from appliance.wire.translation.openai_chat_answer_shapes import (
     CHUNK,
     FINISH,
-    STOPS,
     LogprobsShape,
     MessageShape,
     annotation_object,
@@ -23,6 +22,7 @@ from appliance.wire.translation.openai_chat_answer_shapes import (
     fault_of,
     logprob_object,
     logprobs_of,
+    stop_of,
     usage_object,
 )
 from appliance.wire.translation.openai_chat_reasoning import details_of, read_details
@@ -45,12 +45,13 @@ def read_answer(body: bytes, source: Source) -> Answer:
         raise UpstreamFault("provider_garbled", provider=source.provider, phase="body")
     tier = word(whole.service_tier_used) or word(whole.service_tier)
     tokens = None if whole.usage is None else read_usage(whole.usage)
+    called = bool(choice.message.tool_calls or choice.message.function_call)
     return Answer(
         id=whole.id or "",
         model=whole.model or "",
         created=None if whole.created is None else int(whole.created),
         parts=_parts(choice.message, choice.logprobs),
-        stop=Stopped(STOPS.get(choice.finish_reason or "stop", "end")),
+        stop=Stopped(stop_of(choice.finish_reason or "stop", called=called)),
         usage=tokens if tokens is not None or tier is None else UNKNOWN_TOKENS,
         tier=tier,
     )

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 
 
 def client(body: bytes, content_type: str) -> openai.OpenAI:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-type": content_type}, content=body))
-    http: Any = httpx.Client(transport=transport)
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, headers={"content-type": content_type}, content=body)
+    )
+    http = httpx2.Client(transport=transport)
     return openai.OpenAI(api_key="k", base_url="http://x/v1", http_client=http, max_retries=0)
 
 

@@ -104,7 +104,7 @@ def common_conversations(draw: st.DrawFn, dialect: DialectName = "openai_chat") 
     names = [tool.name for tool in tools]
     choices = [ToolChoice("auto"), ToolChoice("required"), ToolChoice("none")]
     choices += [ToolChoice("named", (name,)) for name in names]
-    output = st.none() | st.builds(lambda schema: OutputFormat("json_schema", schema, "answer"), SCHEMAS)
+    output = st.none() | st.builds(lambda schema: OutputFormat("json_schema", schema), SCHEMAS)
     efforts = st.sampled_from(["low", "medium", "high"])
     return Conversation(
         dialect=dialect,

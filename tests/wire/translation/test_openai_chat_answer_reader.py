@@ -9,7 +9,7 @@ from tests.wire.streams import one_by_one
 from tests.wire.translation import pairs
 from tests.wire.translation.golden import GOLDEN, check
 
-GOLDENS = sorted((GOLDEN / "openai").glob("chat_*.sse"))
+GOLDENS = sorted([*(GOLDEN / "openai").glob("chat_*.sse"), *(GOLDEN / "openai").glob("events_chat_*.sse")])
 
 
 def read(*pieces: bytes) -> list:

@@ -5,7 +5,21 @@ from hypothesis import given, settings
 
 from appliance.domain.chat import Citation, Opaque, Reasoning, Seal, Text, TokenLogprob, ToolCall
 from appliance.domain.errors import UpstreamFault
-from appliance.domain.stream import Answer, Event, Failed, PartOpened, Ping, Started, Stopped, TextDelta, fold, unfold
+from appliance.domain.stream import (
+    Answer,
+    Cited,
+    Ended,
+    Event,
+    Failed,
+    PartClosed,
+    PartOpened,
+    Ping,
+    Started,
+    Stopped,
+    TextDelta,
+    fold,
+    unfold,
+)
 from appliance.domain.tokens import Tokens
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 from tests.wire.translation import pairs
@@ -67,6 +81,14 @@ def test_reasoning_citations_and_usage_in_the_sdks_hands() -> None:
     }
     assert message.reasoning_details == [detail]
     assert final.usage.prompt_tokens_details.cached_tokens == 4
+
+
+def test_a_citation_covers_its_text_even_if_it_comes_first() -> None:
+    cited = Cited(0, Citation("https://e.org"))
+    events = [Started(), PartOpened(0, "text"), cited, TextDelta(0, "abc"), PartClosed(0), Stopped("end"), Ended()]
+    final = chat_stream(pairs.write_stream(OPENAI_CHAT, events))
+    note = final.choices[0].message.annotations[0].url_citation
+    assert (note.start_index, note.end_index) == (0, 3)
 
 
 def test_every_chunk_has_one_id_and_the_stream_ends_as_openais() -> None:

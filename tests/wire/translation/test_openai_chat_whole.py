@@ -67,5 +67,5 @@ def test_an_answer_without_usage_or_reason_is_an_answer() -> None:
     body = b'{"choices":[{"message":{"content":"x","function_call":{"name":"f","arguments":"{}"}}}]}'
     answer = read_answer(body, SOURCE)
     assert answer.parts == (Text("x"), ToolCall("call_0", "f", "{}"))
-    assert (answer.stop, answer.usage) == (Stopped("end"), None)
+    assert (answer.stop, answer.usage) == (Stopped("tool_calls"), None)
     assert "usage" not in msgspec.json.decode(write_answer(answer, pairs.REPLY))
