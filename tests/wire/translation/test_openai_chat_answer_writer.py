@@ -85,7 +85,15 @@ def test_reasoning_citations_and_usage_in_the_sdks_hands() -> None:
 
 def test_a_citation_covers_its_text_even_if_it_comes_first() -> None:
     cited = Cited(0, Citation("https://e.org"))
-    events = [Started(), PartOpened(0, "text"), cited, TextDelta(0, "abc"), PartClosed(0), Stopped("end"), Ended()]
+    events: list[Event] = [
+        Started(),
+        PartOpened(0, "text"),
+        cited,
+        TextDelta(0, "abc"),
+        PartClosed(0),
+        Stopped("end"),
+        Ended(),
+    ]
     final = chat_stream(pairs.write_stream(OPENAI_CHAT, events))
     note = final.choices[0].message.annotations[0].url_citation
     assert (note.start_index, note.end_index) == (0, 3)
