@@ -142,6 +142,11 @@ class Breakers:
         for key in [key for key, breaker in self.suspects.items() if breaker.forgettable(now)]:
             del self.suspects[key]
 
+    def forget(self, provider_id: str) -> None:
+        """A provider was changed or removed: what was known of it says nothing of what it is now."""
+        for key in [key for key in self.suspects if key.provider_id == provider_id]:
+            del self.suspects[key]
+
     def shown(self, now: float) -> list[RungHealth]:
         """Those that are not closed."""
         return [

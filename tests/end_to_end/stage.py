@@ -130,7 +130,7 @@ class Stage:
 def staged(folder: Path, **settings: str) -> Iterator[Stage]:
     """Start both, store the provider's key and make an API key through the command line."""
     data_folder = folder / "data"
-    environ = environment(data_folder, STARTLINE_LISTEN="127.0.0.1:0", **settings)
+    environ = environment(data_folder, STARTLINE_LISTEN="127.0.0.1:0", STARTLINE_BREAKER_FAILURES="0", **settings)
     with ExitStack() as stack:
         simulator = stack.enter_context(program(["simulator", "--port", "0", "--file", str(WORLD)], folder, environ))
         server = stack.enter_context(program(["serve"], folder, environ))

@@ -91,6 +91,7 @@ class Site:
         self.environ = environment(
             self.data,
             STARTLINE_LISTEN="127.0.0.1:0",
+            STARTLINE_BREAKER_FAILURES="0",
             STARTLINE_ARCHIVE_SEGMENT_BYTES="4096",
             STARTLINE_LOG_LEVEL="debug",
             STARTLINE_ON_STORE_FAILURE="serve",

@@ -234,7 +234,9 @@ async def set_provider(desk: Desk, caller: Caller, request: Request) -> object:
     if any_model or change.models is not UNSET:
         given["models"] = None if any_model else change.models
         given["model_source"] = "any" if any_model else "provider" if change.models is None else "operator"
-    return provider_view(desk, await desk.store.providers.change(provider, secret, **given))
+    changed = await desk.store.providers.change(provider, secret, **given)
+    desk.gateway.breakers.forget(provider.provider_id)
+    return provider_view(desk, changed)
 
 
 def _check_by_manager(provider: Provider, given: dict[str, Any], secret: str | None) -> None:
@@ -263,4 +265,5 @@ async def remove_provider(desk: Desk, caller: Caller, request: Request) -> objec
     """DELETE /admin/v1/providers/{name}; usage keeps its name."""
     provider = _named(desk, caller, request)
     await desk.store.providers.remove(provider)
+    desk.gateway.breakers.forget(provider.provider_id)
     return {"removed": provider.name}

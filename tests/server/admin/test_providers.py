@@ -318,3 +318,7 @@ async def test_breakers_are_shown_and_counted() -> None:
         assert 'startline_breakers{provider="sim",state="open",tier="default"} 1.0' in text
         assert 'startline_breaker_skips_total{provider="sim",tier="default"} 1.0' in text
         assert (await office.manager.get("/readyz")).status_code == 200
+        await office.ask("PATCH", "providers/sim", json={"price_as": "openai"})
+        async with office.rig.http() as client:
+            served = await client.post("/v1/chat/completions", json=chat())
+        assert served.status_code == 200, "a provider that was changed is asked at once"
