@@ -61,7 +61,7 @@ def _of(organisation: str | None) -> dict[str, str]:
 @click.option(
     "--kind", type=click.Choice(["openai", "openai_compatible", "anthropic", "gemini"]), help="Default: by the name."
 )
-@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai and anthropic.")
+@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai, anthropic and gemini.")
 @click.option("--tiers", callback=_words, help="Service tiers it has, such as flex,default,priority; known for openai.")
 @click.option("--models", callback=_words, help="Its models, if it does not list them or not all.")
 @click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")

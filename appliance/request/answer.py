@@ -35,7 +35,16 @@ from appliance.upstream.attempt import Attempt
 from appliance.upstream.headers import to_provider
 from appliance.upstream.query import with_query
 from appliance.upstream.transport import Pool
-from appliance.wire import anthropic_count, anthropic_messages, openai_chat, openai_embeddings, openai_responses
+from appliance.wire import (
+    anthropic_count,
+    anthropic_messages,
+    gemini_generate,
+    gemini_interactions,
+    gemini_unary,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+)
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
 from appliance.wire.provider_errors import family_of
@@ -48,6 +57,9 @@ DIALECTS: dict[str, Dialect] = {
     "openai_embeddings": openai_embeddings,
     "anthropic_messages": anthropic_messages,
     "anthropic_count": anthropic_count,
+    "gemini_generate": gemini_generate,
+    "gemini_unary": gemini_unary,
+    "gemini_interactions": gemini_interactions,
 }
 
 BARRIER_S = 2.0
@@ -345,7 +357,7 @@ class Gateway:
                     request_id=call.request_id,
                     framing=framing,
                 )
-                await reply.end(fault_facts(work, fault) + event if framing == "sse" else event)
+                await reply.end(fault_facts(work, fault) + event if work.dialect.COMMENTS else event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             call.cause = call.cause or "client_gone"
 

@@ -12,6 +12,10 @@ DialectName = Literal[
     "anthropic_messages",
     "anthropic_count",
     "anthropic_models",
+    "gemini_generate",
+    "gemini_unary",
+    "gemini_interactions",
+    "gemini_models",
 ]
 
 
@@ -38,3 +42,17 @@ MESSAGES = Endpoint("messages", "anthropic_messages", b"/messages")
 COUNT_TOKENS = Endpoint("messages.count_tokens", "anthropic_count", b"/messages/count_tokens", tiered=False)
 ANTHROPIC_MODELS = Endpoint("models.list", "anthropic_models", listed=True)
 ANTHROPIC_MODEL = Endpoint("models.retrieve", "anthropic_models", listed=True)
+GENERATE = Endpoint("generateContent", "gemini_generate")
+GEMINI_COUNT = Endpoint("countTokens", "gemini_unary", tiered=False)
+GEMINI_EMBED = Endpoint("embedContent", "gemini_unary", tiered=False)
+INTERACTIONS = Endpoint("interactions", "gemini_interactions")
+GEMINI_MODELS = Endpoint("models.list", "gemini_models", listed=True)
+GEMINI_MODEL = Endpoint("models.retrieve", "gemini_models", listed=True)
+GEMINI_ACTIONS: dict[str, Endpoint] = {
+    "generateContent": GENERATE,
+    "streamGenerateContent": GENERATE,
+    "countTokens": GEMINI_COUNT,
+    "embedContent": GEMINI_EMBED,
+    "batchEmbedContents": GEMINI_EMBED,
+}
+"""By what stands behind the colon of a path; it is part of the call's `argument`."""

@@ -51,7 +51,7 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     if body is not None:
         _read_whole(work, winner, dialect, body)
     elif work.admitted is not None and work.admitted.asked.stream:
-        await _stream(call, work, winner, gateway, work.admitted.asked.framing)
+        await _stream(call, work, winner, dialect, gateway, work.admitted.asked.framing)
         return
     else:
         body = await _assembled(call, work, winner, dialect, gateway)
@@ -100,7 +100,9 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
         raise _unfit(winner, "The streamed answer could not be assembled.") from None
 
 
-async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying, framing: Framing) -> None:
+async def _stream(
+    call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying, framing: Framing
+) -> None:
     reply, reader = call.reply, winner.reader
     if reader is None:
         raise ApplianceFault("internal_error")
@@ -108,7 +110,7 @@ async def _stream(call: Call, work: Work, winner: Attempt, gateway: Relaying, fr
     work.answered_s = trio.current_time()
     _take_facts(work, winner)
     if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
-        facts = stream_facts(work, gateway.prices) if framing == "sse" else b""  # JSON has no comments
+        facts = stream_facts(work, gateway.prices) if dialect.COMMENTS else b""
         await reply.send(facts + winner.first)
     else:
         headers = [*stream_headers(framing), *race_headers(work, gateway.prices)]

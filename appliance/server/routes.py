@@ -13,6 +13,10 @@ from appliance.request.endpoint import (
     CHAT,
     COUNT_TOKENS,
     EMBEDDINGS,
+    GEMINI_ACTIONS,
+    GEMINI_MODEL,
+    GEMINI_MODELS,
+    INTERACTIONS,
     MESSAGES,
     MODEL,
     MODELS,
@@ -22,6 +26,7 @@ from appliance.request.endpoint import (
 
 MOUNTS = (b"/v1", b"/api/v1")
 ANTHROPIC_MOUNTS = (b"/anthropic/v1",)
+GEMINI_MOUNTS = (b"/v1beta",)
 OWNED = (b"/v1", b"/api/v1", b"/anthropic", b"/v1beta")
 
 _Row = tuple[tuple[bytes, ...], bytes, bytes, Endpoint]
@@ -35,6 +40,10 @@ INFERENCE: tuple[_Row, ...] = (
     (MOUNTS + ANTHROPIC_MOUNTS, b"POST", b"/messages/count_tokens", COUNT_TOKENS),
     (ANTHROPIC_MOUNTS, b"GET", b"/models", ANTHROPIC_MODELS),
     (ANTHROPIC_MOUNTS, b"GET", b"/models/{id}", ANTHROPIC_MODEL),
+    (MOUNTS + GEMINI_MOUNTS, b"POST", b"/interactions", INTERACTIONS),
+    (GEMINI_MOUNTS, b"GET", b"/models", GEMINI_MODELS),
+    (GEMINI_MOUNTS, b"GET", b"/models/{id}", GEMINI_MODEL),
+    *((MOUNTS + GEMINI_MOUNTS, b"POST", b"/models/{id}:" + name.encode(), one) for name, one in GEMINI_ACTIONS.items()),
 )
 """(mounts, method, path, endpoint); where an OpenAI list of models is, other SDKs get theirs by their headers."""
 
@@ -93,11 +102,17 @@ _EXACT = {mount + path: (method, endpoint) for mounts, method, path, endpoint in
 _MODEL_PREFIXES = {
     mount + b"/models/": endpoint
     for mounts, _, path, endpoint in INFERENCE
-    if path.endswith(b"{id}")
+    if path.endswith(b"/{id}")
     for mount in mounts
 }
 _OWNED_PREFIXES = tuple(prefix + b"/" for prefix in OWNED)
 _PROBED = frozenset(path.encode() for _, path in PROBES)
+
+_LISTS = {
+    "openai": (MODELS, MODEL),
+    "anthropic": (ANTHROPIC_MODELS, ANTHROPIC_MODEL),
+    "gemini": (GEMINI_MODELS, GEMINI_MODEL),
+}
 
 Get = Callable[[bytes], bytes | None]
 """The value of a header by its lower-case name, or None."""
@@ -121,10 +136,11 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
         if one is None:
             raise CallerFault("route_not_found")
         argument = unquote_to_bytes(rest).decode("utf-8", "replace")
-        found = (b"GET", one)
+        act = GEMINI_ACTIONS.get(argument.rpartition(":")[2]) if method == b"POST" else None
+        found = (b"GET", one) if act is None or one is ANTHROPIC_MODEL else (b"POST", act)
     wanted, endpoint = found
-    if endpoint.listed and _family(get) == "anthropic":
-        endpoint = ANTHROPIC_MODEL if argument else ANTHROPIC_MODELS
+    if endpoint is MODELS or endpoint is MODEL:
+        endpoint = _LISTS[_family(get, b"")][bool(argument)]
     if method != wanted and not (method == b"HEAD" and wanted == b"GET"):
         allow = b"GET, HEAD" if wanted == b"GET" else wanted
         raise CallerFault("method_not_allowed", headers=((b"allow", allow),))
@@ -134,13 +150,17 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
 def dialect_of(path: bytes, get: Get) -> str:
     """The dialect in which a request is turned away that never became a call."""
     found = _EXACT.get(path)
-    if found is not None and not found[1].listed:
+    if found is not None and found[1] is not MODELS:
         return found[1].dialect
-    if path.startswith(b"/anthropic"):
-        return "anthropic_messages"
-    return f"{_family(get)}_models"
+    return f"{_family(get, path)}_models"
 
 
-def _family(get: Get) -> str:
-    """Whose SDK asks, where the path does not tell: each sends a header that the others do not."""
-    return "openai" if get(b"anthropic-version") is None else "anthropic"
+def _family(get: Get, path: bytes) -> str:
+    """Whose SDK asks: by the path if it tells, else by a header that the others do not send."""
+    if path.startswith(b"/anthropic") or get(b"anthropic-version") is not None:
+        return "anthropic"
+    if path.startswith(b"/v1beta") or get(b"x-goog-api-key") is not None:
+        return "gemini"
+    return (
+        "gemini" if b"/models/" in path and path.rpartition(b":")[2].decode("latin-1") in GEMINI_ACTIONS else "openai"
+    )

@@ -17,6 +17,7 @@ from appliance.wire.openai_stream import UNREADABLE
 from appliance.wire.provider_errors import in_stream
 
 __all__ = [
+    "COMMENTS",
     "NAME",
     "TIER_HEADER",
     "Assembler",
@@ -31,6 +32,7 @@ __all__ = [
 
 NAME: Final = "anthropic_count"
 TIER_HEADER: Final[bytes | None] = None
+COMMENTS: Final = True
 
 
 class _Count(msgspec.Struct):

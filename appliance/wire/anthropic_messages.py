@@ -28,6 +28,7 @@ from appliance.wire.sse import event, event_fields, plain_name
 from appliance.wire.tokens_anthropic import read_usage, served_tier
 
 __all__ = [
+    "COMMENTS",
     "NAME",
     "TIER_HEADER",
     "Assembler",
@@ -42,6 +43,7 @@ __all__ = [
 
 NAME: Final = "anthropic_messages"
 TIER_HEADER: Final[bytes | None] = None
+COMMENTS: Final = True
 
 _ENCODER = msgspec.json.Encoder()
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'

@@ -29,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     `service_tier` is the client's own value as sent, `start_within` its wish from body or header (body first).
     `estimated_input_tokens` is a quarter of the body's bytes. `why_not_raced` is None when it may be raced.
-    `framing` is that of the client's stream.
+    `framing` is that of the client's stream, `action` what the path says is to be done, where one dialect has several.
     """
 
     model: str
@@ -42,6 +42,7 @@ class Asked(msgspec.Struct, frozen=True):
     body: RequestBody
     not_raced: "WhyNotRaced"
     framing: Framing = "sse"
+    action: str = ""
 
     @property
     def why_not_raced(self) -> str | None:
@@ -152,6 +153,11 @@ class Dialect(Protocol):
     NAME: str
     TIER_HEADER: bytes | None
     """The header of an answer that names the tier served; None: its body does."""
+
+    @property
+    def COMMENTS(self) -> bool:  # noqa: N802
+        """Whether every SDK of the dialect ignores comment lines in a stream of events."""
+        ...
 
     @property
     def StreamReader(self) -> StreamReaderClass:  # noqa: N802  the module's class

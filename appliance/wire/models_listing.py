@@ -15,6 +15,7 @@ from appliance.wire.provider_errors import family_of
 
 MOST_LISTED = 1000
 ANTHROPIC_PAGE = 20
+GOOGLE_PAGE = 50
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -55,12 +56,15 @@ def models_body(rows: Sequence[ModelRow], dialect: str = "openai_models", page: 
     """The list of models."""
     if family_of(dialect) == "anthropic":
         return _ENCODER.encode(_anthropic_page(rows, page))
+    if family_of(dialect) == "gemini":
+        return _ENCODER.encode(_google_page(rows, page))
     return _ENCODER.encode({"object": "list", "data": [_openai(row) for row in rows]})
 
 
 def model_body(row: ModelRow, dialect: str = "openai_models") -> bytes:
     """One model."""
-    return _ENCODER.encode(_anthropic(row) if family_of(dialect) == "anthropic" else _openai(row))
+    written = {"openai": _openai, "anthropic": _anthropic, "gemini": _google}[family_of(dialect)]
+    return _ENCODER.encode(written(row))
 
 
 def _known(row: ModelRow) -> dict[str, Any]:
@@ -103,3 +107,23 @@ def _anthropic_page(rows: Sequence[ModelRow], page: Page) -> dict[str, Any]:
         "first_id": shown[0].id if shown else None,
         "last_id": shown[-1].id if shown else None,
     }
+
+
+def _google(row: ModelRow) -> dict[str, Any]:
+    return {
+        "name": f"models/{row.id}",
+        "baseModelId": row.id,
+        "version": "",
+        "displayName": row.id,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "startline": _known(row),
+    }
+
+
+def _google_page(rows: Sequence[ModelRow], page: Page) -> dict[str, Any]:
+    begin = int(page.token) if page.token.isdecimal() and len(page.token) < 9 else 0
+    end = begin + (page.most or GOOGLE_PAGE)
+    told: dict[str, Any] = {"models": [_google(row) for row in rows[begin:end]]}
+    if end < len(rows):
+        told["nextPageToken"] = str(end)
+    return told

@@ -28,6 +28,7 @@ from appliance.wire.sse import comment, event, event_fields
 from appliance.wire.tokens_openai import read_usage
 
 __all__ = [
+    "COMMENTS",
     "NAME",
     "TIER_HEADER",
     "Assembler",
@@ -42,6 +43,7 @@ __all__ = [
 
 NAME: Final = "openai_chat"
 TIER_HEADER: Final[bytes | None] = None
+COMMENTS: Final = True
 
 _DONE = b"[DONE]"
 _CONTENT_FIELDS: Final = (

@@ -10,6 +10,7 @@ from appliance.wire.openai_chat import Assembler, StreamReader
 from appliance.wire.openai_request import read_asked, write_body
 
 __all__ = [
+    "COMMENTS",
     "NAME",
     "TIER_HEADER",
     "Assembler",
@@ -24,6 +25,7 @@ __all__ = [
 
 NAME: Final = "openai_embeddings"
 TIER_HEADER: Final[bytes | None] = None
+COMMENTS: Final = True
 
 
 def _not_raced(_body: RequestBody) -> str | None:

@@ -45,7 +45,7 @@ def read_asked(
     tier = body.get_str("service_tier") if "service_tier" in names else None
     within = None
     if header_start_within is not None or "start_within" in names:
-        within = _start_within(body, header_start_within)
+        within = start_within_of(body, header_start_within)
     if tier is not None and within is not None:
         raise CallerFault("service_tier_not_allowed", param="service_tier")
     most: int | None = None
@@ -72,7 +72,8 @@ def read_asked(
     )
 
 
-def _start_within(body: RequestBody, header: bytes | None) -> StartWithin | None:
+def start_within_of(body: RequestBody, header: bytes | None) -> StartWithin | None:
+    """The wish in the body, else in the header; None: there is none. Raises CallerFault("invalid_start_within")."""
     value: object
     if "start_within" in body and body.is_set("start_within"):
         value = body.value("start_within")

@@ -32,6 +32,7 @@ from appliance.wire.tokens_openai import read_usage
 
 NAME: Final = "openai_responses"
 TIER_HEADER: Final[bytes | None] = None
+COMMENTS: Final = True
 
 _COMPLETE: Final = frozenset({b"response.completed", b"response.incomplete"})
 _TERMINAL: Final = _COMPLETE | {b"response.failed"}

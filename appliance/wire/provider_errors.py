@@ -1,14 +1,17 @@
-"""What a provider's error means, for the OpenAI shape. The rule: whose fault it is decides what the race does next.
+"""What a provider's error means, in all shapes. The rule: whose fault it is decides what the race does next.
 
 | answer | fault | why |
 |---|---|---|
 | 429 while flex was asked, not a quota code | provider_refused | flex without capacity; not charged |
 | 498; 503; 529; an overload code with any status | provider_refused | no capacity now (498: Groq's flex) |
-| any other 429 | provider_rate_limited | a quota or a rate limit: the same on every tier |
-| 401, 403 | provider_key_rejected | the operator's key, not the caller's; the body may quote it and is dropped |
+| any other 429; 402 | provider_rate_limited | a quota or a rate limit: the same on every tier |
+| 401, 403; Google's API_KEY_INVALID | provider_key_rejected | the operator's key; the body may quote it: dropped |
 | 408; other 5xx | provider_error | the provider failed |
 | 3xx | provider_error, as 502 | no redirect is followed |
 | other 4xx | provider_rejected | the caller's request |
+
+A 429 of Google's whose details hold a `QuotaFailure` is a quota, whatever the tier; one without is flex without
+capacity. Its details also say how long to wait.
 
 Status and body are kept; but a body that is not a JSON object is dropped.
 
@@ -26,6 +29,7 @@ from appliance.domain.errors import UpstreamFault
 
 QUOTA_CODES: Final = frozenset(
     {"insufficient_quota", "rate_limit_exceeded", "billing_hard_limit_reached", "usage_not_included", "quota_exceeded"}
+    | {"QuotaFailure"}  # the type of a detail of Google's
 )
 OVERLOAD_CODES: Final = frozenset(
     {
@@ -39,10 +43,16 @@ OVERLOAD_CODES: Final = frozenset(
         "engine_overloaded_error",
         "service_unavailable_error",
         "service_unavailable",
+        "UNAVAILABLE",
     }
 )
 _CALLER_CODES: Final = frozenset(
     {
+        "INVALID_ARGUMENT",
+        "FAILED_PRECONDITION",
+        "NOT_FOUND",
+        "request_too_large",
+        "not_found_error",
         "invalid_prompt",
         "invalid_request_error",
         "invalid_request",
@@ -96,12 +106,15 @@ def read_error(
     """The fault of an answer with an error status. `now_unix_s` makes a `retry-after` that is a date readable."""
     error = _error_object(body)
     kind, code = _codes(error)
-    told = frozenset((kind, code)) - {None}
+    details, wait_s = _details(error)
+    told = (details | {kind, code}) - {None}
     kept = None if error is None else body  # a proxy's page is not of the caller's dialect
     to_caller = status
-    if status in (401, 403):
+    if status in (401, 403) or "API_KEY_INVALID" in told:
         name, kept, to_caller = "provider_key_rejected", None, 403
-    elif status == 429 and (told & QUOTA_CODES or not (tier_asked == "flex" or told & OVERLOAD_CODES)):
+    elif status == 402 or (
+        status == 429 and (told & QUOTA_CODES or not (tier_asked == "flex" or told & OVERLOAD_CODES))
+    ):
         name = "provider_rate_limited"
     elif status in (429, 498, 503, 529) or told & OVERLOAD_CODES:
         name = "provider_refused"
@@ -123,8 +136,8 @@ def read_error(
         message,
         status=to_caller,
         provider=provider,
-        provider_code=code or kind,
-        retry_after_s=retry_after_s(headers, now_unix_s),
+        provider_code=_named(error) or code or kind,
+        retry_after_s=retry_after_s(headers, now_unix_s) if wait_s is None else wait_s,
         phase="head",
         body=kept,
         family=family_of(dialect),
@@ -137,7 +150,7 @@ def in_stream(
 ) -> UpstreamFault:
     """The fault of an error object that came inside a 200 answer. `body` is that error as a body of its own."""
     kind, code = _codes(error)
-    told = frozenset((kind, code)) - {None}
+    told = (_details(error)[0] | {kind, code}) - {None}
     status = int(code) if code is not None and code.isdecimal() and len(code) == 3 and code >= "400" else None
     if told & QUOTA_CODES:
         name = "provider_rate_limited"
@@ -155,7 +168,7 @@ def in_stream(
         name,
         status=status,
         provider=provider,
-        provider_code=code or kind,
+        provider_code=_named(error) or code or kind,
         phase="stream",
         body=body,
         family=family_of(dialect),
@@ -207,4 +220,25 @@ def _codes(error: Any) -> tuple[str | None, str | None]:
     """(type, code) of an error object."""
     if not isinstance(error, dict):
         return None, None
-    return word(error.get("type")), word(error.get("code"))
+    return word(error.get("type")) or word(error.get("status")), word(error.get("code"))
+
+
+def _named(error: Any) -> str | None:
+    """Google's word for what happened, whose code is the HTTP status again; None in the other shapes."""
+    return word(error.get("status")) if isinstance(error, dict) and "type" not in error else None
+
+
+def _details(error: Any) -> tuple[frozenset[str | None], float | None]:
+    """Of Google's `details`: the types and reasons told, and the seconds to wait."""
+    details = error.get("details") if isinstance(error, dict) else None
+    told: set[str | None] = set()
+    wait_s = None
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        told.add(word(str(detail.get("@type")).rpartition(".")[2]))
+        told.add(word(detail.get("reason")))
+        told_wait = detail.get("retryDelay")
+        if isinstance(told_wait, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", told_wait, re.ASCII):
+            wait_s = min(float(told_wait[:-1]), _MOST_WAIT_S)
+    return frozenset(told), wait_s

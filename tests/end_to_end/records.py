@@ -27,7 +27,7 @@ ENDS = {
 
 
 def _price_list(model: str) -> str:
-    return "anthropic" if model.startswith("claude") else "openai"
+    return "anthropic" if model.startswith("claude") else "google" if model.startswith("gemini") else "openai"
 
 
 def _rates(model: str, tier: str) -> tuple[Fraction, Fraction, Fraction, Fraction] | None:
@@ -72,6 +72,17 @@ def usage_of(entry: Json) -> Json | None:
             "cached": read,
             "cache_write": written,
             "reasoning": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+            "certainty": "known",
+        }
+    if entry["family"] == "gemini":
+        thoughts = usage.get("thoughtsTokenCount")
+        answer = usage.get("candidatesTokenCount")
+        return {
+            "input": usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0),
+            "output": (answer or 0) + (thoughts or 0),
+            "cached": usage.get("cachedContentTokenCount"),
+            "cache_write": None,
+            "reasoning": thoughts,
             "certainty": "known",
         }
     chat = "prompt_tokens" in usage

@@ -13,11 +13,13 @@ import anthropic
 import httpx
 import msgspec
 import openai
+from google import genai
 
 from tests.end_to_end.processes import Program, command, environment, program, until
 
 PROVIDER = "sim"
 CLAUDE = "sim-claude"
+GEMINI = "sim-gemini"
 PROVIDER_SECRET = "sk-sim-of-the-end-to-end-tests"
 WORLD = Path(__file__).parent / "world.toml"
 Json = dict[str, Any]
@@ -65,6 +67,11 @@ class Stage:
         """Anthropic's SDK, which adds `/v1` to what it is given."""
         given: Json = {"base_url": self.url + mount, "api_key": self.key, "max_retries": 0, "timeout": 30} | options
         return anthropic.Anthropic(**given)
+
+    def google(self, version: str = "", **options: Any) -> genai.Client:
+        """Google's SDK; `version` is the API's, which is the mount (empty: the SDK's choice)."""
+        given: Any = {"base_url": self.url} | ({"api_version": version} if version else {}) | options
+        return genai.Client(api_key=self.key, http_options=given)
 
     def mark(self) -> str:
         """A name for one request, to find it again in the simulator's journal."""
@@ -142,6 +149,19 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         claude = ["provider", "add", CLAUDE, "--kind", "anthropic", "--base-url", provider_url]
         claude += ["--tiers", "standard_only,auto", "--price-as", "anthropic"]
         command(*claude, environ=environ, given=PROVIDER_SECRET)
+        gemini = [
+            "provider",
+            "add",
+            GEMINI,
+            "--kind",
+            "gemini",
+            "--price-as",
+            "google",
+            "--tiers",
+            "flex,standard,priority",
+        ]
+        gemini += ["--abort-billing", "full", "--base-url", provider_url.removesuffix("/v1") + "/v1beta"]
+        command(*gemini, environ=environ, given=PROVIDER_SECRET)
         made = msgspec.json.decode(command("key", "create", "--name", "end", "--json", environ=environ))
         stage = Stage(server, f"http://{address}", provider_url, made["key"], data_folder, environ)
         yield stage

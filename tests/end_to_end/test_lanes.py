@@ -46,7 +46,13 @@ def messages(text: str = "hi", *, sim: str = "", **more: Any) -> dict[str, Any]:
     return {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": text}], **more}
 
 
+def contents(text: str = "hi", sim: str = "", **more: Any) -> dict[str, Any]:
+    return {"contents": [{"role": "user", "parts": [{"text": text}]}], "labels": {"simulator": sim}, **more}
+
+
 MESSAGES = "/v1/messages"
+GEMINI = "/v1beta/models/gem/g:"
+GEMINIS_TOOL = {"functionDeclarations": [{"name": "weather"}]}
 ANTHROPICS_TOOL = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}}
 RESPONSES_TOOL = {"type": "function", **TOOL["function"]}  # type: ignore[dict-item]
@@ -112,6 +118,18 @@ def _cases() -> dict[str, Case]:
             cases[f"{named}, tier {tier}"] = Case(MESSAGES, messages(service_tier=tier, **more), status=-1)
         for name, (sim, _) in FAULTS.items():
             cases[f"{named}, provider: {name}"] = Case(MESSAGES, messages(sim=sim, **more), status=-1)
+        named = f"Google's{how}"
+        to = GEMINI + ("streamGenerateContent?alt=sse" if stream else "generateContent?a=b")
+        cases[named] = Case(to, contents())
+        cases[f"{named}, under /v1"] = Case(to.replace("v1beta", "v1"), contents())
+        cases[f"{named}, tools"] = Case(to, contents(sim="tool_calls=2", tools=[GEMINIS_TOOL]))
+        for tier in ("flex", "standard", "SERVICE_TIER_PRIORITY", "auto", "deferred", "unspecified"):
+            cases[f"{named}, tier {tier}"] = Case(to, contents(serviceTier=tier), status=-1)
+        for name, (sim, jumps, reason) in RACES.items():
+            raced = contents(sim=sim, start_within="10s")
+            cases[f"{named}, race: {name}"] = Case(to, raced, jumps=jumps, status=-1, reason=reason or None)
+        for name, (sim, _) in FAULTS.items():
+            cases[f"{named}, provider: {name}"] = Case(to, contents(sim=sim), status=-1)
         cases[f"chat{how}, usage asked for"] = Case(CHAT, chat(stream_options={"include_usage": True}, stream=True))
         cases[f"chat{how}, structured"] = Case(CHAT, chat(response_format=SCHEMA, **more))
         cases[f"chat{how}, n=2"] = Case(CHAT, chat(n=2, start_within="30s", **more))
@@ -136,6 +154,18 @@ def _cases() -> dict[str, Case]:
         "pings, then a fault": Case(
             MESSAGES, messages(sim="refuse=server_error,refusal_after_s=30", stream=True), jumps=((1, 25.0), (1, 5.0))
         ),
+        "Google's stream as an array": Case(f"{GEMINI}streamGenerateContent", contents()),
+        "Google's array that fails": Case(f"{GEMINI}streamGenerateContent", contents(sim="error=2")),
+        "Google's array that is slow": Case(
+            f"{GEMINI}streamGenerateContent", contents(sim="start=45"), jumps=((1, 25.0), (1, 20.0))
+        ),
+        "Google's count": Case(f"{GEMINI}countTokens", {"contents": contents()["contents"]}),
+        "Google's embedding": Case(f"{GEMINI}embedContent", {"content": {"parts": [{"text": "a"}]}}),
+        "Google's models": Case("/v1beta/models?pageSize=2", method="GET"),
+        "Google's models by the header": Case("/v1/models", method="GET", headers=(("x-goog-api-key", "x"),)),
+        "Google's, no key": Case(f"{GEMINI}generateContent", contents(), key="", status=401),
+        "Google's, an unknown action": Case(f"{GEMINI}predict", contents(), status=405),
+        "Google's interactions, no model": Case("/v1beta/interactions", {"input": "x"}, status=400),
         "Anthropic's count": Case(
             "/v1/messages/count_tokens", {"model": "claude/c", "messages": messages()["messages"]}
         ),
@@ -242,6 +272,7 @@ async def test_both_lanes_give_the_same_bytes(name: str, mock_clock: trio.testin
     world = World(models={"*": Model(tiers=dict.fromkeys(("flex", "default", "priority"), PACED), dimensions=4)})
     async with running(world, limit_s=100_000, keep_alive_s=100_000) as rig:
         await rig.add("claude", "anthropic", tiers=("standard_only", "auto"))
+        await rig.add("gem", "gemini", "/v1beta", tiers=("flex", "standard", "priority"))
         for reach in (fast, reference):
             client = await reach(rig)
             fixed(rig)

@@ -11,6 +11,12 @@ from appliance.request.endpoint import (
     CHAT,
     COUNT_TOKENS,
     EMBEDDINGS,
+    GEMINI_COUNT,
+    GEMINI_EMBED,
+    GEMINI_MODEL,
+    GEMINI_MODELS,
+    GENERATE,
+    INTERACTIONS,
     MESSAGES,
     MODEL,
     MODELS,
@@ -36,6 +42,10 @@ NO_HEADERS = dict[bytes, bytes]().get
         (b"GET", b"/models/a/models/b", MODEL, "a/models/b"),
         (b"GET", b"/models/%ff", MODEL, "\ufffd"),
         (b"POST", b"/messages", MESSAGES, ""),
+        (b"POST", b"/interactions", INTERACTIONS, ""),
+        (b"POST", b"/models/a/b:streamGenerateContent", GENERATE, "a/b:streamGenerateContent"),
+        (b"POST", b"/models/a%3AcountTokens", GEMINI_COUNT, "a:countTokens"),
+        (b"POST", b"/models/a:batchEmbedContents", GEMINI_EMBED, "a:batchEmbedContents"),
         (b"POST", b"/messages/count_tokens", COUNT_TOKENS, ""),
     ],
 )
@@ -46,7 +56,7 @@ def test_what_there_is(mount: bytes, method: bytes, path: bytes, endpoint: Endpo
 
 @pytest.mark.parametrize(
     "path",
-    [b"/v1", b"/v1/", b"/v1/chat/completions/", b"/v1//models", b"/V1/models", b"/v1/nothing", b"/v1beta/models"],
+    [b"/v1", b"/v1/", b"/v1/chat/completions/", b"/v1//models", b"/V1/models", b"/v1/nothing", b"/v1beta/nothing"],
 )
 def test_what_there_is_not(path: bytes) -> None:
     with pytest.raises(CallerFault) as fault:
@@ -115,6 +125,10 @@ def test_anthropics_sdk_gets_its_own_list_of_models() -> None:
         (b"/api/v1/messages/count_tokens", "anthropic"),
         (b"/anthropic/v1/nothing", "anthropic"),
         (b"/anthropic/v1/models", "anthropic"),
+        (b"/v1beta/nothing", "gemini"),
+        (b"/v1beta/models/m:generateContent", "gemini"),
+        (b"/v1/models/m:generateContent", "gemini"),
+        (b"/v1/interactions", "gemini"),
     ],
 )
 def test_who_is_turned_away_is_told_in_its_own_dialect(path: bytes, family: str) -> None:
@@ -130,3 +144,16 @@ def test_probes_belong_to_the_asgi_lane() -> None:
     for method, path in PROBES:
         assert method == "GET"
         assert not ours(path.encode())
+
+
+def test_googles_paths() -> None:
+    theirs = {b"x-goog-api-key": b"x"}.get
+    assert find(b"GET", b"/v1/models", theirs) == (GEMINI_MODELS, "")
+    assert find(b"GET", b"/v1/models/m", theirs) == (GEMINI_MODEL, "m")
+    assert find(b"GET", b"/v1beta/models", NO_HEADERS) == (GEMINI_MODELS, "")
+    assert find(b"POST", b"/v1beta/models/m:generateContent", NO_HEADERS) == (GENERATE, "m:generateContent")
+    assert find(b"GET", b"/v1/models/ft:gpt:org", NO_HEADERS) == (MODEL, "ft:gpt:org")
+    for path in (b"/v1beta/models/m:predict", b"/anthropic/v1/models/m:generateContent"):
+        with pytest.raises(CallerFault) as fault:
+            find(b"POST", path, NO_HEADERS)
+        assert fault.value.code == "method_not_allowed"

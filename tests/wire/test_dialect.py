@@ -1,4 +1,13 @@
-from appliance.wire import anthropic_count, anthropic_messages, openai_chat, openai_embeddings, openai_responses
+from appliance.wire import (
+    anthropic_count,
+    anthropic_messages,
+    gemini_generate,
+    gemini_interactions,
+    gemini_unary,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+)
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Asked, Dialect
 
@@ -8,13 +17,16 @@ DIALECTS: tuple[Dialect, ...] = (  # checked by mypy
     openai_embeddings,
     anthropic_messages,
     anthropic_count,
+    gemini_generate,
+    gemini_unary,
+    gemini_interactions,
 )
 
 
 def test_each_module_is_a_dialect_of_its_own() -> None:
     paths = set()
     for dialect in DIALECTS:
-        asked = dialect.read_request(RequestBody.decode(b'{"model":"m"}'), None)
+        asked = dialect.read_request(RequestBody.decode(b'{"model":"m"}'), None, "m:countTokens")
         assert isinstance(asked, Asked)
         paths.add(dialect.path(asked, model="m", stream=False))
         assert not dialect.StreamReader(started_at="content", drop_usage=True, provider="p", tier_asked="flex").ended

@@ -3,6 +3,7 @@ from typing import Any
 import anthropic
 import msgspec
 import pytest
+from google.genai import types
 from openai.types import Model
 
 from appliance.wire.models_listing import ModelRow, Page, model_body, models_body, page_of
@@ -59,3 +60,14 @@ def test_the_page_that_a_query_asks_for() -> None:
     assert page_of(b"") == page_of(b"limit=x&a=b") == page_of(b"limit=" + b"9" * 50) == Page()
     assert page_of(b"limit=1000&after_id=a%20b") == Page(1000, "a b")
     assert page_of(b"limit=99999").most == 1000
+
+
+def test_googles_list_has_its_sdks_shape_and_pages() -> None:
+    value = msgspec.json.decode(models_body(MANY, "gemini_models", Page(most=2)))
+    names = [types.Model.model_validate(row | {"startline": None}, extra="ignore").name for row in value["models"]]
+    assert names == ["models/claude-0", "models/claude-1"]
+    rest = msgspec.json.decode(models_body(MANY, "gemini_models", Page(token=value["nextPageToken"])))
+    assert [row["name"] for row in rest["models"]] == ["models/claude-2", "models/claude-3", "models/claude-4"]
+    assert "nextPageToken" not in rest
+    assert msgspec.json.decode(model_body(MANY[0], "gemini_models")) == value["models"][0]
+    assert page_of(b"pageSize=7&pageToken=x") == Page(7, token="x")

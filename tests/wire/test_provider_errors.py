@@ -77,11 +77,12 @@ def test_a_page_is_not_passed_on(body: bytes) -> None:
 
 
 def test_bodies_in_a_list_or_without_envelope_are_read() -> None:
-    for body in (b'[{"error":{"code":429,"message":"m","status":"X"}}]', b'{"code":429,"message":"m"}'):
+    bodies = {"X": b'[{"error":{"code":429,"message":"m","status":"X"}}]', "429": b'{"code":429,"message":"m"}'}
+    for code, body in bodies.items():
         fault = read_error(
             400, headers(content_type="application/json"), body, dialect="openai_chat", provider="p", tier_asked=None
         )
-        assert (fault.provider_code, fault.body, fault.content_type) == ("429", body, b"application/json")
+        assert (fault.provider_code, fault.body, fault.content_type) == (code, body, b"application/json")
 
 
 @pytest.mark.parametrize(
@@ -157,3 +158,36 @@ def test_a_redirect_names_the_provider_and_the_remedy() -> None:
     fault = read_error(307, lambda _: None, b"", dialect="openai_chat", provider="lab", tier_asked=None)
     assert (fault.code, fault.status) == ("provider_error", 502)
     assert "lab" in fault.message and "redirect (307)" in fault.message and "base URL" in fault.message
+
+
+def google(status: int, word: str, *details: dict[str, object], tier: str | None = "flex") -> UpstreamFault:
+    error = {"code": status, "message": "x", "status": word, "details": list(details)}
+    body = msgspec.json.encode({"error": error})
+    return read_error(status, headers(), body, dialect="gemini_generate", provider="p", tier_asked=tier)
+
+
+QUOTA: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []}
+RETRY: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.5s"}
+BAD_KEY: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+
+
+def test_googles_errors_by_their_details() -> None:
+    assert google(503, "UNAVAILABLE").code == "provider_refused"
+    assert google(429, "RESOURCE_EXHAUSTED").code == "provider_refused"
+    assert google(429, "RESOURCE_EXHAUSTED", tier="standard").code == "provider_rate_limited"
+    quota = google(429, "RESOURCE_EXHAUSTED", QUOTA, RETRY)
+    assert (quota.code, quota.retry_after_s, quota.provider_code) == (
+        "provider_rate_limited",
+        37.5,
+        "RESOURCE_EXHAUSTED",
+    )
+    key = google(400, "INVALID_ARGUMENT", BAD_KEY)
+    assert (key.code, key.status, key.body) == ("provider_key_rejected", 403, None)
+    assert google(400, "INVALID_ARGUMENT").code == "provider_rejected"
+    assert google(500, "INTERNAL", {"@type": 3, "retryDelay": "soon"}).retry_after_s is None
+
+
+def test_a_bill_that_is_not_paid_is_a_quota() -> None:
+    body = b'{"type":"error","error":{"type":"billing_error","message":"x"}}'
+    fault = read_error(402, headers(), body, dialect="anthropic_messages", provider="p", tier_asked=None)
+    assert (fault.code, fault.status, fault.family, fault.body) == ("provider_rate_limited", 402, "anthropic", body)

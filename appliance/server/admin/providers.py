@@ -49,6 +49,13 @@ PRESETS = {
     "anthropic": Preset(
         "anthropic", "https://api.anthropic.com/v1", ("standard_only", "auto"), "anthropic", "ANTHROPIC_API_KEY"
     ),
+    "gemini": Preset(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
+        ("flex", "standard", "priority"),
+        "google",
+        "GEMINI_API_KEY",
+    ),
 }
 """By name; `variable` is where a provider's own SDK looks for its key."""
 
