@@ -39,7 +39,8 @@ HOME = "openai"
 _REQUEST = msgspec.json.Decoder(shapes.Request)
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(shapes.Request))
 _NULL = Raw(b"null")
-_CACHE_S = {None: None, "30m": 1800, "12h": 43200}
+_TRUE = Raw(b"true")
+_CACHE_S = {None: None, "5m": 300, "30m": 1800, "1h": 3600, "12h": 43200}
 
 
 def read_request(body: bytes) -> Conversation:
@@ -53,7 +54,7 @@ def read_request(body: bytes) -> Conversation:
         extras["user"] = fields["user"]
     options = asked.stream_options
     if options is not None and options.include_obfuscation is not UNSET:
-        extras["stream_options.include_obfuscation"] = Raw(b"true")
+        extras["stream_options.include_obfuscation"] = _TRUE
     tools: list[AnyTool] = [_tool(tool) for tool in asked.tools or ()]
     if asked.web_search_options is not None:
         tools.append(_web_search(asked.web_search_options))
@@ -98,6 +99,8 @@ def _turns(messages: list[shapes.Message], extras: dict[str, Raw]) -> tuple[Turn
     results: list[ToolResult] = []
     for number, message in enumerate(messages):
         if isinstance(message, shapes.ToolMessage):
+            if message.name is not None:
+                extras["messages[].name"] = _TRUE
             results.append(ToolResult(message.tool_call_id, _texts(message.content)))
             continue
         if results:
@@ -115,14 +118,17 @@ def _turns(messages: list[shapes.Message], extras: dict[str, Raw]) -> tuple[Turn
     return tuple(turns)
 
 
-def _cache(mark: shapes.Breakpoint | None) -> Cache | None:
+def _cache(part: shapes.TextPart | shapes.ImagePart | shapes.FilePart | shapes.FunctionTool) -> Cache | None:
+    mark: shapes.CacheControl | shapes.Breakpoint | None = part.cache_control
+    if mark is None and not isinstance(part, shapes.FunctionTool):
+        mark = part.prompt_cache_breakpoint
     return None if mark is None else Cache(_CACHE_S[mark.lifetime])
 
 
 def _texts(content: shapes.TextParts) -> tuple[Text, ...]:
     if isinstance(content, str):
         return (Text(content),)
-    return tuple(Text(part.text, _cache(part.prompt_cache_breakpoint)) for part in content)
+    return tuple(Text(part.text, _cache(part)) for part in content)
 
 
 def _user_parts(content: shapes.UserParts) -> tuple[Part, ...]:
@@ -130,7 +136,7 @@ def _user_parts(content: shapes.UserParts) -> tuple[Part, ...]:
         return (Text(content),)
     parts: list[Part] = []
     for part in content:
-        cache = _cache(part.prompt_cache_breakpoint)
+        cache = _cache(part)
         if isinstance(part, shapes.TextPart):
             parts.append(Text(part.text, cache))
         elif isinstance(part, shapes.ImagePart):
@@ -162,7 +168,9 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
         if _given(getattr(message, name)) is not None:
             raise Inexpressible(f"{at}.{name}", "cannot be translated")
     if message.annotations:
-        extras["messages[].annotations"] = message.annotations[0]
+        extras["messages[].annotations"] = _TRUE
+    if _given(message.parsed) is not None:
+        extras["messages[].parsed"] = _TRUE
     parts: list[Part] = []
     thought: list[Reasoning] = []
     if message.reasoning_details:
@@ -180,7 +188,7 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
     else:
         for piece in content or ():
             if isinstance(piece, shapes.TextPart):
-                parts.append(Text(piece.text, _cache(piece.prompt_cache_breakpoint)))
+                parts.append(Text(piece.text, _cache(piece)))
             else:
                 parts.append(Refusal(piece.refusal))
     if message.refusal:
@@ -226,7 +234,7 @@ def _tool(tool: shapes.FunctionTool | shapes.CustomTool) -> AnyTool:
     if isinstance(tool, shapes.CustomTool):
         return CustomTool(tool.custom.name, tool.custom.description, _given(tool.custom.format))
     function = tool.function
-    return Tool(function.name, function.description, _given(function.parameters), function.strict)
+    return Tool(function.name, function.description, _given(function.parameters), function.strict, _cache(tool))
 
 
 def _web_search(options: shapes.WebSearchOptions) -> WebSearch:

@@ -23,11 +23,18 @@ class Breakpoint(Shape):
     lifetime: Literal["30m", "12h"] | None = msgspec.field(default=None, name="ttl")
 
 
+class CacheControl(Shape, tag_field="type", tag="ephemeral"):
+    """A breakpoint as Anthropic writes it; gateways and their clients put it into chat's parts."""
+
+    lifetime: Literal["5m", "1h"] | None = msgspec.field(default=None, name="ttl")
+
+
 class TextPart(Shape, tag_field="type", tag="text"):
     """Words."""
 
     text: str
     prompt_cache_breakpoint: Breakpoint | None = None
+    cache_control: CacheControl | None = None
 
 
 class RefusalPart(Shape, tag_field="type", tag="refusal"):
@@ -48,6 +55,7 @@ class ImagePart(Shape, tag_field="type", tag="image_url"):
 
     image_url: ImageUrl
     prompt_cache_breakpoint: Breakpoint | None = None
+    cache_control: CacheControl | None = None
 
 
 class FileFile(Shape):
@@ -63,6 +71,7 @@ class FilePart(Shape, tag_field="type", tag="file"):
 
     file: FileFile
     prompt_cache_breakpoint: Breakpoint | None = None
+    cache_control: CacheControl | None = None
 
 
 class CalledFunction(Shape):
@@ -70,6 +79,7 @@ class CalledFunction(Shape):
 
     name: str
     arguments: str
+    parsed_arguments: Raw | UnsetType = UNSET  # what the SDK made of them
 
 
 class CalledCustom(Shape):
@@ -146,6 +156,7 @@ class AssistantMessage(Shape, tag_field="role", tag="assistant"):
     reasoning_details: list[ReasoningDetail] | None = None
     annotations: list[Raw] | None = None
     audio: Raw | UnsetType = UNSET
+    parsed: Raw | UnsetType = UNSET  # what the SDK made of the content
     function_call: Raw | UnsetType = UNSET
 
 
@@ -173,6 +184,7 @@ class FunctionTool(Shape, tag_field="type", tag="function"):
     """A function as a tool."""
 
     function: FunctionDefinition
+    cache_control: CacheControl | None = None
 
 
 class CustomDefinition(Shape):

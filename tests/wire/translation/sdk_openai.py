@@ -24,8 +24,8 @@ def chat_stream(body: bytes) -> Any:
             for _ in stream:
                 pass
             return stream.get_final_completion()
-        except openai.LengthFinishReasonError as cut:  # what it raises for an answer that met its limit
-            return cut.completion
+        except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):  # what it raises when cut
+            return stream.current_completion_snapshot
 
 
 def chat_whole(body: bytes) -> Any:

@@ -9,7 +9,7 @@ from appliance.wire.translation.anthropic import ANTHROPIC
 from appliance.wire.translation.codec import Source
 from tests.wire.streams import one_by_one
 from tests.wire.translation import pairs
-from tests.wire.translation.golden import GOLDEN, check
+from tests.wire.translation.golden import GOLDEN, check, told
 
 GOLDENS = sorted((GOLDEN / "anthropic").glob("*.sse"))
 EVERY = (GOLDEN / "anthropic" / "events_every_kind.sse").read_bytes()
@@ -25,7 +25,7 @@ def test_golden_streams_whole_and_byte_by_byte(path: Path) -> None:
     events = read(data)
     check(path, events)
     pairs.in_order(events)
-    assert [type(event) for event in read(*one_by_one(data))] == [type(event) for event in events]
+    assert [told(event) for event in read(*one_by_one(data))] == [told(event) for event in events]
 
 
 def test_every_kind_of_block_is_a_part() -> None:

@@ -7,7 +7,7 @@ from appliance.domain.stream import Ended, Failed, Stopped, UsageTold, fold
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 from tests.wire.streams import one_by_one
 from tests.wire.translation import pairs
-from tests.wire.translation.golden import GOLDEN, check
+from tests.wire.translation.golden import GOLDEN, check, told
 
 GOLDENS = sorted([*(GOLDEN / "openai").glob("chat_*.sse"), *(GOLDEN / "openai").glob("events_chat_*.sse")])
 
@@ -26,7 +26,7 @@ def test_golden_streams_whole_and_byte_by_byte(path: Path) -> None:
     events = read(data)
     check(path, events)
     pairs.in_order(events)
-    assert [type(event) for event in read(*one_by_one(data))] == [type(event) for event in events]
+    assert [told(event) for event in read(*one_by_one(data))] == [told(event) for event in events]
 
 
 def test_calls_that_share_an_index_are_told_apart_by_their_ids() -> None:
