@@ -46,6 +46,18 @@ class _Known(NamedTuple):
     addresses: tuple[Address, ...]
 
 
+def _addresses(found: Sequence[tuple[Any, ...]]) -> tuple[Address, ...]:
+    return tuple(Address(row[0], row[1], row[2], row[4]) for row in found)
+
+
+def _numeric(host: str, port: int) -> tuple[Address, ...] | None:
+    """What a number means, in any spelling that the system reads: that needs no thread."""
+    try:
+        return _addresses(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        return None
+
+
 class Resolver:
     """Looks names up. `cache_s`: how long an answer is kept; 0: never."""
 
@@ -59,6 +71,8 @@ class Resolver:
 
     async def find(self, host: str, port: int) -> tuple[Address, ...]:
         """The addresses to connect to, in the resolver's order. Raises socket.gaierror, UnicodeError."""
+        if (numeric := _numeric(host, port)) is not None:
+            return numeric
         name = (host, port)
         while True:
             known = self._known.get(name)
@@ -127,7 +141,7 @@ class Resolver:
         found = await trio.to_thread.run_sync(
             lambda: self._lookup(host, port, type=socket.SOCK_STREAM), abandon_on_cancel=True, limiter=threads
         )
-        return tuple(Address(row[0], row[1], row[2], row[4]) for row in found)
+        return _addresses(found)
 
     @property
     def lookups(self) -> int:

@@ -54,6 +54,18 @@ async def test_an_answer_is_kept_for_its_time(names: Names) -> None:
     assert len(names.asked) == 4
 
 
+async def test_numbers_need_no_resolver(names: Names) -> None:
+    for host, means in (
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("127.1", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+    ):
+        (address,) = await Resolver(60.0, names).find(host, 80)
+        assert address.sockaddr[:2] == (means, 80)
+    assert names.asked == []
+
+
 async def test_a_failure_is_not_kept(names: Names) -> None:
     resolver = Resolver(60.0, names)
     names.fails = NONAME
