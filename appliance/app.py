@@ -41,6 +41,7 @@ from appliance.settings import Settings
 from appliance.store.folder import read_master_key
 from appliance.store.open import Store, open_store
 from appliance.store.writer import HELD_BYTES, MOST_CHANGES, MOST_WAITERS
+from appliance.upstream.profile_files import all_profiles
 from appliance.upstream.transport import Pool
 from appliance.upstream.trust import bundle_path, client_context
 
@@ -86,6 +87,7 @@ class Appliance:
             pool=self.pool,
             unix_s=unix_s,
             on_settled=self._settled,
+            profiles=all_profiles(store.folder.path),
         )
         self.front = Front(self.gateway, settings, self.metrics.refused)
         self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))

@@ -57,11 +57,11 @@ def hand_over(
 
 def found_in_environment(store: "Store", environment: Mapping[str, str]) -> list[tuple[str, str]]:
     """(provider, variable) of each provider key in the environment whose provider is not configured."""
-    from appliance.server.admin.providers import PRESETS
+    from appliance.upstream.profile_files import shipped
 
     known = {provider.name for provider in store.providers.list()}
     return [
-        (name, preset.variable)
-        for name, preset in PRESETS.items()
-        if environment.get(preset.variable) and name not in known
+        (name, profile.variable)
+        for name, profile in shipped().items()
+        if profile.variable and environment.get(profile.variable) and name not in known
     ]

@@ -58,15 +58,17 @@ def _of(organisation: str | None) -> dict[str, str]:
 @click.command(epilog="Example: printenv OPENAI_API_KEY | startline provider add openai")
 @with_place
 @click.argument("name")
+@click.option("--profile", help="Whose facts hold, such as groq; default: by the name.")
 @click.option(
     "--kind", type=click.Choice(["openai", "openai_compatible", "anthropic", "gemini"]), help="Default: by the name."
 )
-@click.option("--base-url", help="Such as https://llm.example.com/v1; known for openai, anthropic and gemini.")
-@click.option("--tiers", callback=_words, help="Service tiers it has, such as flex,default,priority; known for openai.")
+@click.option("--base-url", help="Such as https://llm.example.com/v1; known by profile.")
+@click.option("--tiers", callback=_words, help="Service tiers it has, such as flex,default,priority; known by profile.")
 @click.option("--models", callback=_words, help="Its models, if it does not list them or not all.")
 @click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")
 @click.option("--price-as", help="Whose prices hold, such as openai.")
 @click.option("--header", "headers", multiple=True, callback=_headers, help="Extra header to send. Repeatable.")
+@click.option("--auth", help="Header of its key, such as api-key; bearer: Authorization.")
 @click.option("--no-stream-options", is_flag=True, help="It refuses stream_options.")
 @click.option(
     "--abort-billing", type=click.Choice(["free", "partial", "full"]), help="What it bills for an abandoned call."
@@ -85,7 +87,7 @@ def add(
         body["tiers"] = fields["tiers"]
     if no_stream_options:
         body["stream_options"] = False
-    body["secret"] = read_secret(secret_file, wanted=not no_secret)
+    body["secret"] = read_secret(secret_file, wanted=not no_secret and _asks_for_key(fields))
     answer = ask(place, "POST", PROVIDERS, json=body, may_make=True)
     if as_json:
         say_json(answer)
@@ -93,6 +95,14 @@ def add(
     provider = answer["provider"]
     click.echo(f"{provider['name']} is added: {provider['base_url']}, tiers: {listed(provider['tiers'], 'none')}")
     _tell_check(answer)
+
+
+def _asks_for_key(fields: dict[str, Any]) -> bool:
+    """Whether the profile, if it is one that is shipped, says that there is a key."""
+    from appliance.upstream.profile_files import shipped
+
+    known = shipped().get(fields["profile"] or fields["name"])
+    return known is None or known.key
 
 
 def _tell_check(answer: dict[str, Any]) -> None:
@@ -203,6 +213,21 @@ def set_(
         click.echo(f"{answer['name']} is set: {answer['base_url']}, tiers: {listed(answer['tiers'], 'none')}")
 
 
-@click.group(commands=[add, list_, set_, test, remove])
+@click.command(epilog="Example: startline provider profiles")
+@with_place
+@json_option
+def profiles(place: Place, as_json: bool) -> None:
+    """List the families of providers that are known by name."""
+    known = ask(place, "GET", "/admin/v1/profiles")["profiles"]
+    if as_json:
+        say_json(known)
+        return
+    say_table(
+        ("name", "base URL", "tiers", "trains on data"),
+        [(one["name"], one["base_url"], listed(one["tiers"], "none"), one["policy"]["trains"]) for one in known],
+    )
+
+
+@click.group(commands=[add, list_, set_, test, remove, profiles])
 def provider() -> None:
-    """Providers: add, list, set, test, remove."""
+    """Providers: add, list, set, test, remove, profiles."""

@@ -5,7 +5,7 @@ await. Everything from admission to the last byte runs under the call's scope: t
 stop and the time limits all end it in the same way.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -13,6 +13,7 @@ import trio
 
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.identity import ApiKey
+from appliance.domain.profile import NO_PROFILES, Profile
 from appliance.domain.record import Settled
 from appliance.policy.health import Rules
 from appliance.policy.plan import Plan
@@ -80,7 +81,9 @@ class Gateway:
         pool: Pool,
         unix_s: Callable[[], float],
         on_settled: Callable[[Settled], None],
+        profiles: Mapping[str, Profile] = NO_PROFILES,
     ) -> None:
+        self.profiles = profiles
         self.settings = settings
         self.directory = directory
         self.ledger = ledger
@@ -91,7 +94,7 @@ class Gateway:
         self.bodies = Bodies(settings.max_bodies_bytes)
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
-        self.planner = Planner(directory, prices, self.slots, self.breakers, settings)
+        self.planner = Planner(directory, prices, self.slots, self.breakers, settings, profiles)
         self.listing = Listing(self.planner, prices)
         self.live: dict[Call, Work] = {}
         self._unix_s = unix_s

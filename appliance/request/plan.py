@@ -4,11 +4,14 @@ Facts that change seldom (routes of an organisation, targets of a provider) are 
 directory gives another tuple of providers.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 import trio
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
+from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
 from appliance.policy.prices import PriceTable
@@ -21,6 +24,7 @@ from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
+from appliance.wire.provider_errors import family_of
 
 MOST_KEPT = 4096
 LONGEST_KEPT_BYTES = 512
@@ -51,13 +55,20 @@ class Planner:
     """Makes the plan of each request."""
 
     def __init__(
-        self, directory: Directory, prices: PriceTable, slots: Slots, breakers: Breakers, settings: Settings
+        self,
+        directory: Directory,
+        prices: PriceTable,
+        slots: Slots,
+        breakers: Breakers,
+        settings: Settings,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
     ) -> None:
         self._directory = directory
         self._prices = prices
         self._slots = slots
         self._breakers = breakers
         self._settings = settings
+        self._profiles = profiles
         self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
         self._targets: dict[tuple[str, str, bytes], tuple[Provider, Target]] = {}
@@ -86,13 +97,18 @@ class Planner:
         key = (provider.provider_id, dialect, path)
         known = self._targets.get(key)
         if known is None or known[0] is not provider:
-            known = (provider, target(provider, path, dialect=dialect))
+            known = (provider, target(provider, path, dialect=dialect, refusal=self._refusal(provider)))
             if len(path) > LONGEST_KEPT_BYTES:  # a model's name or a query may be of any length
                 return known[1]
             if len(self._targets) >= MOST_KEPT:
                 self._targets.clear()
             self._targets[key] = known
         return known[1]
+
+    def _refusal(self, provider: Provider) -> frozenset[str]:
+        """What means "no capacity" at this provider, in the form of `read_error`."""
+        refusal = self._profiles.get(provider.profile, NOTHING_KNOWN).refusal
+        return frozenset([*map(str, refusal.statuses), *refusal.codes])
 
     def plan(self, work: Work) -> Plan:
         """Route the request and plan its rungs; takes a race slot if it races. Raises CallerFault, ApplianceFault."""
@@ -162,6 +178,8 @@ class Planner:
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
         if provider.base_for(endpoint.dialect) is None:
             raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
+        if provider.family != family_of(endpoint.dialect):  # its tiers are asked for in its own dialect alone
+            provider = msgspec.structs.replace(provider, tiers=())
         give_up_s, reason = self._settings.first_content_timeout_s, "tier_direct"
         if not endpoint.tiered:
             rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
@@ -180,4 +198,4 @@ class Planner:
                     raise
                 rungs, reason = (default_rung(provider, model),), "not_raced"
         direct = plan_direct(rungs[0], give_up_s, reason) if len(rungs) == 1 else None
-        return Choice(provider, model, rungs, direct)
+        return Choice(route.provider, model, rungs, direct)

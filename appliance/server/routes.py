@@ -79,6 +79,7 @@ ADMIN: tuple[tuple[str, str], ...] = (
     ("PATCH", "/admin/v1/providers/{name}"),
     ("DELETE", "/admin/v1/providers/{name}"),
     ("POST", "/admin/v1/providers/{name}/test"),
+    ("GET", "/admin/v1/profiles"),
     ("GET", "/admin/v1/models"),
     ("GET", "/admin/v1/usage"),
     ("GET", "/admin/v1/usage/{request_id}"),

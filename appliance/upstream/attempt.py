@@ -172,6 +172,7 @@ class Attempt:
             provider=self.target.provider.name,
             tier_asked=self.rung.tier,
             now_unix_s=self._now_unix_s(),
+            refusal=self.target.refusal,
         )
         fault.headers = tuple(to_client(answer.headers))
         raise fault

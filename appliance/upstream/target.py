@@ -26,8 +26,17 @@ class Target(msgspec.Struct, frozen=True):
     credential: bytes = BEARER
     """What comes before the credential in its header's line."""
 
+    refusal: frozenset[str] = frozenset()
+    """Statuses and codes that mean "no capacity" here, beside those that all providers share."""
 
-def target(provider: Provider, path: bytes, method: bytes = b"POST", dialect: str = "") -> Target:
+
+def target(
+    provider: Provider,
+    path: bytes,
+    method: bytes = b"POST",
+    dialect: str = "",
+    refusal: frozenset[str] = frozenset(),
+) -> Target:
     """The target of `path` (such as b"/chat/completions") at a provider; whatever cannot stand there is encoded.
 
     `dialect`: the one that is spoken, empty: the provider's own. Raises ValueError for a bad base URL, or a dialect
@@ -48,7 +57,7 @@ def target(provider: Provider, path: bytes, method: bytes = b"POST", dialect: st
     auth = provider.auth or USUAL_AUTH.get((dialect or provider.family).partition("_")[0], "bearer")
     credential = BEARER if auth == "bearer" else auth.encode() + b": "
     origin = base.origin._replace(public_only=provider.public_only)
-    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential)
+    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal)
 
 
 def request_head(

@@ -102,15 +102,20 @@ def read_error(
     provider: str,
     tier_asked: str | None,
     now_unix_s: float | None = None,
+    refusal: frozenset[str] = frozenset(),
 ) -> UpstreamFault:
-    """The fault of an answer with an error status. `now_unix_s` makes a `retry-after` that is a date readable."""
+    """The fault of an answer with an error status. `refusal`: statuses and codes that mean "no capacity" at this
+    provider, beside those that all share. `now_unix_s` makes a `retry-after` that is a date readable.
+    """
     error = _error_object(body)
     kind, code = _codes(error)
     details, wait_s = _details(error)
     told = (details | {kind, code}) - {None}
     kept = None if error is None else body  # a proxy's page is not of the caller's dialect
     to_caller = status
-    if status in (401, 403) or "API_KEY_INVALID" in told:
+    if refusal and not refusal.isdisjoint((str(status), kind, code)):
+        name = "provider_refused"
+    elif status in (401, 403) or "API_KEY_INVALID" in told:
         name, kept, to_caller = "provider_key_rejected", None, 403
     elif status == 402 or (
         status == 429 and (told & QUOTA_CODES or not (tier_asked == "flex" or told & OVERLOAD_CODES))

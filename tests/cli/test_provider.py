@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from appliance.server.admin.providers import PRESETS
+from appliance.upstream.profile_files import shipped
 from tests.cli.terminal import Terminal
 
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -57,7 +57,7 @@ def test_openai_is_known_by_name(terminal: Terminal) -> None:
     provider = terminal.json("provider", "add", "openai", "--base-url", NOWHERE, stdin="sk-not-a-key")["provider"]
     assert (provider["kind"], provider["price_as"]) == ("openai", "openai")
     assert provider["tiers"] == ["flex", "default", "priority"]
-    assert PRESETS["openai"].base_url == "https://api.openai.com/v1"
+    assert shipped()["openai"].base_url == "https://api.openai.com/v1"
 
 
 def test_a_test_that_fails_has_status_1(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from appliance.domain.catalog import AbortBilling, Provider, ProviderKind
 from appliance.domain.errors import CallerFault, UpstreamFault
+from appliance.domain.profile import NOTHING_KNOWN, Profile
 from appliance.policy.public_address import is_address, is_odd_host, is_public
 from appliance.server.admin.desk import Caller, Desk, read_body, view
 from appliance.upstream.model_list import fetch_models
@@ -32,41 +33,14 @@ _SECRET_HEADERS = frozenset("api-key x-api-key x-goog-api-key apikey cookie prox
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Preset(msgspec.Struct, frozen=True):
-    """What is known of a provider by its name."""
-
-    kind: ProviderKind
-    base_url: str
-    tiers: tuple[str, ...]
-    price_as: str
-    variable: str
-
-
-PRESETS = {
-    "openai": Preset(
-        "openai", "https://api.openai.com/v1", ("flex", "default", "priority"), "openai", "OPENAI_API_KEY"
-    ),
-    "anthropic": Preset(
-        "anthropic", "https://api.anthropic.com/v1", ("standard_only", "auto"), "anthropic", "ANTHROPIC_API_KEY"
-    ),
-    "gemini": Preset(
-        "gemini",
-        "https://generativelanguage.googleapis.com/v1beta",
-        ("flex", "standard", "priority"),
-        "google",
-        "GEMINI_API_KEY",
-    ),
-}
-"""By name; `variable` is where a provider's own SDK looks for its key."""
-
-
 class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `POST /admin/v1/providers` takes. What is left out is the preset's, if the kind has one.
+    """What `POST /admin/v1/providers` takes. What is left out is the profile's: the named one, or that of the name.
 
     `any_model`: do not keep the list of models, pass any id on. `public_only` None: as it must be for the caller.
     """
 
     name: str
+    profile: Text | None = None
     kind: ProviderKind | None = None
     organisation: str | None = None
     base_url: Annotated[str, Meta(max_length=2000)] | None = None
@@ -75,8 +49,9 @@ class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     any_model: bool = False
     price_as: Annotated[str, Meta(max_length=64)] | None = None
     headers: dict[str, str] = {}
-    stream_options: bool = True
-    abort_billing: AbortBilling = "partial"
+    auth: Annotated[str, Meta(max_length=64)] | None = None
+    stream_options: bool | None = None
+    abort_billing: AbortBilling | None = None
     position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     secret: Annotated[str, Meta(max_length=10_000)] = ""
     public_only: bool | None = None
@@ -105,6 +80,7 @@ def provider_view(desk: Desk, provider: Provider) -> dict[str, Any]:
     """A provider without its credential; of extra headers the names; of its breakers those that are not closed."""
     shown = view(provider)
     shown["headers"] = [name for name, _ in provider.headers]
+    shown["policy"] = view(desk.gateway.profiles.get(provider.profile, NOTHING_KNOWN).policy)
     shown["has_key"] = desk.store.directory.has_secret(provider)
     shown["breakers"] = [
         {"model": one.model or None, "tier": one.tier or None, "state": one.state, "wait_s": one.wait_s}
@@ -146,17 +122,38 @@ def _check_secret(secret: str) -> None:
         raise CallerFault("bad_request", "The key has characters that no key has; was it pasted whole, on one line?")
 
 
-def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider:
+def _profile_of(desk: Desk, new: NewProvider) -> tuple[str, Profile]:
+    """The profile that was named, else that of the provider's name, else that of its kind. Raises CallerFault."""
+    known = desk.gateway.profiles
+    if new.profile is not None and new.profile not in known:
+        raise CallerFault("bad_request", f"There is no profile of this name; there are: {', '.join(known)}.")
+    name = next((one for one in (new.profile, new.name, new.kind) if one is not None and one in known), "")
+    profile = known.get(name, NOTHING_KNOWN)
+    if new.profile is None and new.kind is not None and new.kind != profile.kind:
+        return "", NOTHING_KNOWN
+    return name, profile
+
+
+def _dialects(profile: Profile, base_url: str) -> tuple[tuple[str, str], ...]:
+    """Where each dialect is spoken; what the profile knows of other places holds for its own base URL alone."""
+    moved = base_url != profile.base_url and not profile.own_parts
+    return tuple([(name, url) for name, url in profile.dialects.items() if not (url and moved)])
+
+
+def _checked(desk: Desk, new: NewProvider, caller: Caller, organisation_id: str) -> Provider:
     if not NAME.fullmatch(new.name):
         raise CallerFault("bad_request", "A provider's name has lower-case letters, digits, dot, dash or underscore.")
-    preset = PRESETS.get(new.name) or PRESETS.get(new.kind or "")
-    kind = new.kind or (preset.kind if preset else "openai_compatible")
-    if preset is not None and preset.kind != kind:
-        preset = None
-    base_url = new.base_url or (preset.base_url if preset else "")
+    if new.auth and (not _HEADER_NAME.fullmatch(new.auth) or new.auth.lower() in _RESERVED_HEADERS):
+        raise CallerFault("bad_request", "auth is bearer, or the name of a header such as api-key.")
+    profile_name, profile = _profile_of(desk, new)
+    kind = new.kind or profile.kind
+    base_url = new.base_url or profile.base_url
+    if not new.base_url and profile.own_parts:
+        parts = ", ".join(profile.own_parts)
+        raise CallerFault("bad_request", f"Its base URL has parts of yours ({parts}): give it whole, as {base_url}")
     if not base_url:
         raise CallerFault("bad_request", "This provider needs a base URL.")
-    own_place = preset is None or base_url != preset.base_url
+    own_place = base_url != profile.base_url
     if not caller.operator and new.public_only is False and own_place:
         raise CallerFault("operator_only", ONLY_THE_OPERATOR)
     _check_base_url(base_url, strictly=not caller.operator)
@@ -168,15 +165,18 @@ def _checked(new: NewProvider, caller: Caller, organisation_id: str) -> Provider
         name=new.name,
         kind=kind,
         base_url=base_url.rstrip("/"),
-        tiers=new.tiers if new.tiers is not None else (preset.tiers if preset else ()),
+        tiers=new.tiers if new.tiers is not None else profile.tiers,
         models=new.models,
         model_source="any" if new.any_model else "provider" if new.models is None else "operator",
         public_only=bool(new.public_only) or (own_place and not caller.operator),
-        price_as=new.price_as if new.price_as is not None else (preset.price_as if preset else ""),
+        price_as=new.price_as if new.price_as is not None else profile.price_as,
         headers=tuple(new.headers.items()),
-        stream_options=new.stream_options,
-        abort_billing=new.abort_billing,
+        stream_options=profile.stream_options if new.stream_options is None else new.stream_options,
+        abort_billing=new.abort_billing or profile.abort_billing,
         position=new.position,
+        profile=profile_name,
+        auth=profile.auth if new.auth is None else new.auth.lower(),
+        dialects=_dialects(profile, base_url),
     )
 
 
@@ -185,7 +185,7 @@ async def add_provider(desk: Desk, caller: Caller, request: Request) -> object:
     new = await read_body(request, NewProvider)
     if caller.operator:
         await desk.ensure_organisation()
-    provider = _checked(new, caller, desk.organisation(caller, new.organisation).organisation_id)
+    provider = _checked(desk, new, caller, desk.organisation(caller, new.organisation).organisation_id)
     provider = await desk.store.providers.add(provider, new.secret or None, now_unix_s=desk.now_unix_s())
     keep = not new.any_model and new.models is None
     provider, check = await _check(desk, provider, keep=keep)
@@ -207,6 +207,11 @@ async def _check(desk: Desk, provider: Provider, *, keep: bool) -> tuple[Provide
 def _named(desk: Desk, caller: Caller, request: Request) -> Provider:
     organisation = desk.organisation(caller, request.query_params.get("organisation"))
     return desk.store.providers.show(organisation.organisation_id, request.path_params["name"])
+
+
+async def list_profiles(desk: Desk, _: Caller, __: Request) -> object:
+    """GET /admin/v1/profiles: the families that are known by name."""
+    return {"profiles": [{"name": name, **view(profile)} for name, profile in desk.gateway.profiles.items()]}
 
 
 async def list_providers(desk: Desk, caller: Caller, request: Request) -> object:
@@ -232,11 +237,13 @@ async def set_provider(desk: Desk, caller: Caller, request: Request) -> object:
     if isinstance(change.base_url, str):
         _check_base_url(change.base_url, strictly=not caller.operator)
         given["base_url"] = change.base_url.rstrip("/")
+        if given["base_url"] != provider.base_url:  # what was known of other places holds no longer
+            given["dialects"] = tuple([(name, url) for name, url in provider.dialects if not url])
     if isinstance(change.headers, dict):
         _check_headers(change.headers)
         given["headers"] = tuple(change.headers.items())
     if not caller.operator:
-        _check_by_manager(provider, given, secret)
+        _check_by_manager(desk, provider, given, secret)
     any_model = given.pop("any_model", None)
     if any_model or change.models is not UNSET:
         given["models"] = None if any_model else change.models
@@ -246,11 +253,11 @@ async def set_provider(desk: Desk, caller: Caller, request: Request) -> object:
     return provider_view(desk, changed)
 
 
-def _check_by_manager(provider: Provider, given: dict[str, Any], secret: str | None) -> None:
+def _check_by_manager(desk: Desk, provider: Provider, given: dict[str, Any], secret: str | None) -> None:
     """What a management key may change: not what leads to other addresses, nor where a stored credential goes."""
     moves = given.get("base_url", provider.base_url) != provider.base_url
-    preset = PRESETS.get(provider.name) or PRESETS.get(provider.kind)
-    tame = provider.public_only or (preset is not None and provider.base_url == preset.base_url)
+    profile = desk.gateway.profiles.get(provider.profile or provider.kind, NOTHING_KNOWN)
+    tame = provider.public_only or provider.base_url == profile.base_url
     if given.get("public_only") is False or ("headers" in given and not (tame or moves)):
         raise CallerFault("operator_only", ONLY_THE_OPERATOR)
     if moves:

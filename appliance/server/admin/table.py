@@ -23,6 +23,7 @@ HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
     ("PATCH", "/admin/v1/providers/{name}", providers.set_provider, 200),
     ("DELETE", "/admin/v1/providers/{name}", providers.remove_provider, 200),
     ("POST", "/admin/v1/providers/{name}/test", providers.test_provider, 200),
+    ("GET", "/admin/v1/profiles", providers.list_profiles, 200),
     ("GET", "/admin/v1/models", models.list_models, 200),
     ("GET", "/admin/v1/usage", usage.show_usage, 200),
     ("GET", "/admin/v1/usage/{request_id}", usage.show_request, 200),

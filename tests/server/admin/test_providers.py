@@ -322,3 +322,37 @@ async def test_breakers_are_shown_and_counted() -> None:
         async with office.rig.http() as client:
             served = await client.post("/v1/chat/completions", json=chat())
         assert served.status_code == 200, "a provider that was changed is asked at once"
+
+
+async def test_a_profile_gives_what_was_left_out(office: Office) -> None:
+    names = {one["name"] for one in (await office.ask("GET", "profiles"))["profiles"]}
+    assert {"groq", "azure", "ollama"} <= names
+    answer = await office.ask("POST", "providers", status=201, json=body(office.rig, name="groq"))
+    groq = answer["provider"]
+    assert (groq["profile"], groq["tiers"], groq["price_as"]) == ("groq", ["flex", "on_demand", "auto"], "groq")
+    assert (groq["abort_billing"], groq["policy"]["trains"]) == ("full", "no")
+    own = body(office.rig, name="mine", profile="zai", abort_billing="free", auth="api-key")
+    mine = (await office.ask("POST", "providers", status=201, json=own))["provider"]
+    assert (mine["profile"], mine["abort_billing"], mine["auth"]) == ("zai", "free", "api-key")
+    assert mine["dialects"] == [["openai_chat", ""], ["openai_embeddings", ""]], (
+        "not what is at the profile's own place"
+    )
+
+
+async def test_what_a_profile_cannot_know_must_be_said(office: Office) -> None:
+    assert await office.refused("POST", "providers", json={"name": "azure", "secret": SECRET}) == "bad_request"
+    assert await office.refused("POST", "providers", json=body(office.rig, profile="nobody")) == "bad_request"
+    for auth in ("two words", "host"):
+        assert await office.refused("POST", "providers", json=body(office.rig, auth=auth)) == "bad_request"
+
+
+async def test_who_moves_takes_no_dialect_along_that_is_spoken_elsewhere() -> None:
+    def nowhere(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror
+
+    async with opened(lookup=nowhere) as office:
+        elsewhere = body(office.rig, name="zai", base_url="https://api.z.ai/api/paas/v4", models=["glm"])
+        made = (await office.ask("POST", "providers", status=201, json=elsewhere))["provider"]
+        assert ["anthropic_messages", "https://api.z.ai/api/anthropic/v1"] in made["dialects"]
+        moved = await office.ask("PATCH", "providers/zai", json={"base_url": office.rig.simulator.base_url})
+        assert [url for _, url in moved["dialects"]] == ["", ""]
