@@ -101,6 +101,9 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("all_rungs_failed", "upstream", 502, True, "Try again; every tier that may serve this failed."),
     FaultKind("store_unavailable", "internal", 503, True, "The operator must look at the disk; see the log."),
     FaultKind("vault_locked", "internal", 503, False, "The operator must provide the master key."),
+    FaultKind(
+        "out_of_descriptors", "internal", 503, True, "The operator must raise the limit of open files (LimitNOFILE)."
+    ),
     FaultKind("shutting_down", "internal", 503, True, "Try again in a moment."),
     FaultKind("too_many_connections", "limit", 503, True, "Use fewer connections, or raise max_connections."),
     FaultKind(

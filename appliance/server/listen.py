@@ -124,6 +124,7 @@ class Listeners:
     async def _accept(self, listener: socket.socket, connections: trio.Nursery) -> None:
         listener.setblocking(False)
         operator = listener.family == socket.AF_UNIX
+        paused = False
         while True:
             await wait_readable(listener)
             for _ in range(ACCEPTS_IN_A_ROW):
@@ -133,10 +134,16 @@ class Listeners:
                     break
                 except OSError as reason:
                     if reason.errno in OUT_OF_DESCRIPTORS:
-                        log.warning("accept_paused", error=os.strerror(reason.errno or 0), connections=self.connections)
+                        if not paused:  # told once, however long it lasts
+                            paused = True
+                            told = os.strerror(reason.errno or 0)
+                            log.warning("accept_paused", error=told, connections=self.connections)
                         await trio.sleep(PAUSE_S)
                         break
                     continue  # the client was gone before it was accepted
+                if paused:
+                    paused = False
+                    log.info("accept_resumed", connections=self.connections)
                 peer = None if operator else str(address[0])
                 fault = self._door.let_in(peer)
                 if fault is None:

@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Callable, MutableMapping
 from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, Generic, Literal, TextIO, TypeVar, cast
 
 import msgspec
 import structlog
 
+Lines = TypeVar("Lines", bytes, str)
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 FRAMES = 12
@@ -86,6 +87,39 @@ class TextLines:
         return scrub_text(self._render(logger, level, shown))
 
 
+class Steady(Generic[Lines]):
+    """A stream that takes what it can: a log on a full disk, or whose reader has gone, ends no server.
+
+    Lines that it does not take are lost; how many is told in a line of its own (`told`) once it takes lines again.
+    """
+
+    def __init__(self, stream: Any, end: Lines, told: Callable[[int], Lines]) -> None:
+        self._stream = stream
+        self._end: Lines = end
+        self._told: Callable[[int], Lines] = told
+        self.lost = 0
+
+    def write(self, lines: Lines) -> None:
+        """Write and flush; raises nothing that a disk or pipe raises."""
+        try:
+            if self.lost:
+                self._all(self._told(self.lost))
+                self.lost = 0
+            self._all(lines)
+        except OSError:
+            self.lost += lines.count(self._end)
+
+    def _all(self, lines: Lines) -> None:
+        written = self._stream.write(lines)
+        while written is not None and written < len(lines):  # a raw stream may take a part
+            lines = lines[written:]
+            written = self._stream.write(lines)
+        self._stream.flush()
+
+    def flush(self) -> None:
+        """For those who flush what they write: it is done."""
+
+
 def set_up(
     level: Level = "info", *, stream: TextIO | None = None, human: bool | None = None, cache: bool = True
 ) -> Callable[[bytes], None] | None:
@@ -97,9 +131,17 @@ def set_up(
     """
     stream = sys.stderr if stream is None else stream
     human = stream.isatty() if human is None else human
-    factory: Callable[..., Any] = (
-        structlog.PrintLoggerFactory(stream) if human else structlog.BytesLoggerFactory(stream.buffer)
-    )
+    factory: Callable[..., Any]
+    write_lines: Callable[[bytes], None] | None = None
+    if human:
+        factory = structlog.PrintLoggerFactory(
+            cast("TextIO", Steady[str](stream, "\n", "{} log lines were lost\n".format))
+        )
+    else:
+        # Past the buffer: it would keep what the disk refused, and tear the line that comes next.
+        data = Steady[bytes](getattr(stream.buffer, "raw", stream.buffer), b"\n", _lost)
+        factory = structlog.BytesLoggerFactory(cast("BinaryIO", data))
+        write_lines = partial(_write_lines, data)
     structlog.configure(
         processors=[TextLines() if human else JsonLines()],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -113,12 +155,15 @@ def set_up(
     sys.excepthook = _crashed
     threading.excepthook = lambda caught: _crashed(caught.exc_type, caught.exc_value, caught.exc_traceback)
     sys.unraisablehook = lambda caught: _crashed(caught.exc_type, caught.exc_value, caught.exc_traceback)
-    return None if human or LEVELS[level] > LEVELS["info"] else partial(_write_lines, stream.buffer)
+    return None if LEVELS[level] > LEVELS["info"] else write_lines
 
 
-def _write_lines(stream: BinaryIO, lines: bytes) -> None:
+def _lost(lines: int) -> bytes:
+    return JsonLines()(None, "warning", {"event": "log_lines_lost", "lines": lines}) + b"\n"
+
+
+def _write_lines(stream: Steady[bytes], lines: bytes) -> None:
     stream.write(scrub(lines))
-    stream.flush()
 
 
 class FromLibraries(logging.Handler):

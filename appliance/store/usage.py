@@ -10,8 +10,9 @@ import apsw
 import msgspec
 import trio
 
+from appliance.domain.errors import ApplianceFault
 from appliance.domain.record import AttemptRecord, RequestRecord
-from appliance.store.database import open_database
+from appliance.store.database import DISK_FAULTS, open_database
 from appliance.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_from, request_from
 
 GroupBy = Literal["tier", "model", "provider", "key", "reason"]
@@ -102,7 +103,10 @@ _TOTALS = """
 
 
 class Usage:
-    """Reads the usage of one database; a few connections, made when first needed, each used by one thread at a time."""
+    """Reads the usage of one database; a few connections, made when first needed, each used by one thread at a time.
+
+    Where the disk fails (or descriptors have run out), questions raise ApplianceFault("store_unavailable").
+    """
 
     def __init__(self, database: Path, vfs: str | None = None) -> None:
         self._database = database
@@ -164,11 +168,16 @@ class Usage:
         return await trio.to_thread.run_sync(self._read_here, sql, values, limiter=self._limiter)
 
     def _read_here(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        connection = self._idle.pop() if self._idle else open_database(self._database, read_only=True, vfs=self._vfs)
         try:
-            return list(connection.execute(sql, values))
-        finally:
-            self._idle.append(connection)
+            connection = (
+                self._idle.pop() if self._idle else open_database(self._database, read_only=True, vfs=self._vfs)
+            )
+            try:
+                return list(connection.execute(sql, values))
+            finally:
+                self._idle.append(connection)
+        except DISK_FAULTS:
+            raise ApplianceFault("store_unavailable") from None
 
 
 def _conditions(which: UsageFilter) -> tuple[str, list[Any]]:

@@ -5,6 +5,7 @@ as readable) and must not have idled longer than `pool_idle_s`. Cancelling a cal
 provider sees at once, and the reason why HTTP/2 is not spoken here.
 """
 
+import errno
 import os
 import select
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from appliance.domain.errors import UpstreamFault
+from appliance.domain.errors import ApplianceFault, UpstreamFault
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
 from appliance.http1.response import ResponseHead, ResponseReader
@@ -92,7 +93,10 @@ class Pool:
         return None
 
     async def open(self, origin: Origin) -> Connection:
-        """A new connection. Raises UpstreamFault("provider_unreachable") with phase connect or tls."""
+        """A new connection.
+
+        Raises UpstreamFault("provider_unreachable") with phase connect or tls, ApplianceFault("out_of_descriptors").
+        """
         dial = self._dial_public if origin.public_only else self._dial
         try:
             if dial is None:
@@ -112,7 +116,10 @@ class Pool:
         except (OSError, trio.BrokenResourceError, ValueError) as reason:  # ValueError: a name that cannot be one
             if origin.public_only and isinstance(reason, NotPublic | socket.gaierror | ValueError):
                 raise UpstreamFault("provider_unreachable", NO_PUBLIC_ADDRESS, phase="connect") from None
-            raise UpstreamFault("provider_unreachable", f"No connection: {_plain(reason)}.", phase="connect") from None
+            system = _system_error(reason)
+            if system is not None and system.errno in (errno.EMFILE, errno.ENFILE):
+                raise ApplianceFault("out_of_descriptors") from None
+            raise UpstreamFault("provider_unreachable", f"No connection: {_plain(system)}.", phase="connect") from None
         return Connection(origin, stream)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
@@ -174,19 +181,24 @@ class Pool:
             self._idle.clear()
 
 
-def _plain(reason: BaseException) -> str:
-    """A system error in its own fixed words (never the peer's, nor an address)."""
+def _system_error(reason: BaseException) -> OSError | None:
+    """The system's error in a failed connection, the first one's if there were several; None: it was none of those."""
     nested: BaseException | None = reason
     while nested is not None:
         if isinstance(nested, BaseExceptionGroup):
             nested = nested.exceptions[0]
-            continue
-        if isinstance(nested, socket.gaierror):
-            return nested.strerror or "the name was not found"
-        if isinstance(nested, OSError) and nested.errno:
-            return os.strerror(nested.errno)
-        nested = nested.__cause__
-    return "the connection failed"
+        elif isinstance(nested, OSError) and (nested.errno or isinstance(nested, socket.gaierror)):
+            return nested
+        else:
+            nested = nested.__cause__
+    return None
+
+
+def _plain(system: OSError | None) -> str:
+    """A system error in its own fixed words (never the peer's, nor an address)."""
+    if isinstance(system, socket.gaierror):
+        return system.strerror or "the name was not found"
+    return os.strerror(system.errno) if system is not None and system.errno else "the connection failed"
 
 
 def _garbled(refusal: ProtocolRefusal, phase: str) -> UpstreamFault:

@@ -8,7 +8,7 @@ from appliance.domain.errors import FAULTS, ApplianceFault, CallerFault, Fault, 
 @pytest.mark.parametrize("code", sorted(FAULTS))
 def test_every_code_has_a_status_a_remedy_and_a_class(code: str) -> None:
     kind = FAULTS[code]
-    assert kind.code == code and 400 <= kind.status <= 599 and kind.remedy.endswith((".", "…", "add", "test"))
+    assert kind.code == code and 400 <= kind.status <= 599 and kind.remedy.endswith((".", "…", "add", "test", "--key"))
     fault = CallerFault(code)
     assert (fault.code, fault.status, fault.klass, fault.retryable) == (code, kind.status, kind.klass, kind.retryable)
     assert fault.message == kind.remedy

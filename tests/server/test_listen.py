@@ -158,7 +158,7 @@ async def test_accepting_rests_when_descriptors_run_out(monkeypatch: pytest.Monk
         with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
             patched.setattr(socket.socket, "accept", failing)
             await rig.alive()
-        assert [line["event"] for line in logs] == ["accept_paused"]
+        assert [line["event"] for line in logs] == ["accept_paused", "accept_resumed"]
 
 
 def test_listening_on_names_and_ports() -> None:

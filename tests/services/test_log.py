@@ -1,11 +1,13 @@
 """The log: lines of JSON, text on a terminal, and what never comes through."""
 
+import errno
 import io
 import logging
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -49,6 +51,36 @@ def stream() -> Iterator[Stream]:
     warnings.showwarning = shown
     sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     structlog.reset_defaults()
+
+
+class Full(io.BytesIO):
+    """A stream on a disk that can be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "full")
+        return super().write(data[:7])  # a part, as a raw stream may
+
+
+def test_a_full_disk_takes_the_lines_and_not_the_server(stream: Stream) -> None:
+    disk = Full()
+    wrapper = io.TextIOWrapper(disk)
+    write_lines = set_up(stream=wrapper, human=False)
+    assert write_lines is not None
+    structlog.get_logger().info("before")
+    disk.full = True
+    structlog.get_logger().error("in between")
+    write_lines(b"{}\n{}\n")
+    disk.full = False
+    structlog.get_logger().info("after")
+    lines = [msgspec.json.decode(line) for line in disk.getvalue().splitlines()]
+    assert [(line["event"], line.get("lines")) for line in lines] == [
+        ("before", None), ("log_lines_lost", 3), ("after", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", KEYS)
