@@ -83,7 +83,9 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("unsupported_encoding", "validation", 415, False, "Use gzip, deflate, br, zstd or no compression."),
     FaultKind("expectation_failed", "validation", 417, False, "Send Expect: 100-continue or none."),
     FaultKind("head_too_large", "limit", 431, False, "Send fewer and shorter headers."),
-    FaultKind("not_implemented", "validation", 501, False, "Use HTTP/1.1 with content-length or chunked."),
+    FaultKind(
+        "not_implemented", "validation", 501, False, "Use a usual method, and content-length or chunked for bodies."
+    ),
     FaultKind("http_version", "validation", 505, False, "Use HTTP/1.1."),
     # the provider's
     FaultKind("no_provider", "upstream", 503, False, "Add one: startline provider add"),

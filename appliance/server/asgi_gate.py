@@ -37,6 +37,8 @@ class Gate:
         self.refused = False
         self.heads = 0
         """How many requests have begun."""
+        self.head: RequestHead | None = None
+        """Whose body is not there yet, or was refused."""
 
     @property
     def waiting(self) -> Waiting:
@@ -70,6 +72,7 @@ class Gate:
                 pieces.append(Plain(plain_head(head)))
                 if not head.has_body:
                     continue
+                self.head = head
                 self._chunked = head.chunked
                 expectant = head if head.expect_continue else None
             part = reader.next_part()
@@ -79,6 +82,7 @@ class Gate:
                 pieces[-1] = Plain(plain_head(expectant), invite=True)
             if reader.body_due:
                 return
+            self.head = None
             if self._chunked:
                 pieces.append(Plain(LAST_CHUNK))
 

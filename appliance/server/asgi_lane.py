@@ -38,6 +38,7 @@ from appliance.server.asgi_gate import NOT_HTTP, Gate, Plain, Waiting
 from appliance.server.asgi_inbox import ClientLeft, Inbox, LaneTaskGroup
 from appliance.server.asgi_stream import LINGER_BYTES, LaneStream
 from appliance.server.front import Patience, protocol_fault
+from appliance.server.routes import dialect_of, ours
 
 log = structlog.get_logger()
 
@@ -70,6 +71,8 @@ class Http1Protocol(H11Protocol):
 
     fault: CallerFault | None = None
     """Why our own parser refused what comes next."""
+    dialect = "admin"
+    """In whose words it is told."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Nothing to check: the gate passes HTTP/1.0 and 1.1 alone, and no offer to change."""
@@ -83,7 +86,7 @@ class Http1Protocol(H11Protocol):
 
     async def _send_error_response(self, status_code: int) -> None:
         fault = self.fault or protocol_fault(ProtocolRefusal(status_code, "bad_framing", "This is not HTTP/1.1."))
-        answer = refusal(fault)
+        answer = refusal(fault, self.dialect)
         headers = [*answer.raw_headers, CLOSE, *self.config.response_headers("h11")]
         await self._send_h11_event(h11.Response(status_code=fault.status, headers=headers))
         await self._send_h11_event(h11.Data(data=bytes(answer.body)))
@@ -276,15 +279,21 @@ class LaneServer(TCPServer):
         An application that has begun is heard first: it may refuse the request without having read its body.
         """
         http1 = self.protocol.http1
-        http1.fault = fault
+        http1.fault, http1.dialect = fault, self._dialect
         self._on_refused(fault.kind.code)
         if http1.body_due:
             await self._applications.inbox.asked()
         if not self.stream.finished:
             await self.protocol.handle(RawData(NOT_HTTP))
 
+    @property
+    def _dialect(self) -> str:
+        head = self._gate.head
+        return dialect_of(head.path, head.get) if head is not None and ours(head.path) else "admin"
+
     async def _give_up(self, fault: CallerFault) -> None:
         self._on_refused(fault.kind.code)
+        self.protocol.http1.dialect = self._dialect
         await self.protocol.http1.give_up(fault)
 
     async def _idle_timeout(self) -> None:

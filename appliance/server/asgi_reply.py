@@ -10,11 +10,12 @@ from typing import Any
 
 import trio
 
-from appliance.domain.errors import ApplianceFault, CallerFault, Fault
+from appliance.domain.errors import ApplianceFault, Fault
+from appliance.http1.chunked import too_large
 from appliance.http1.write import safe_value
 from appliance.net.stream import RECEIVE_BYTES
 from appliance.request.call import Call, Header
-from appliance.server.front import Front
+from appliance.server.front import Front, protocol_fault
 from appliance.server.reply import NO_BODY_STATUS
 from appliance.server.routes import dialect_of, find
 
@@ -176,7 +177,7 @@ class InferenceApp:
         limit_bytes, bodies = self._front.limits.body_bytes, self._front.gateway.bodies
         announced = table.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit_bytes:
-            raise CallerFault("request_too_large", "the announced body is over the limit")
+            raise protocol_fault(too_large(self._front.limits, 400))
         parts: list[bytes] = []
         size_bytes = held_bytes = 0
         whole = False
@@ -188,7 +189,7 @@ class InferenceApp:
                 part = message.get("body", b"")
                 size_bytes += len(part)
                 if size_bytes > limit_bytes:
-                    raise CallerFault("request_too_large")
+                    raise protocol_fault(too_large(self._front.limits, 400))
                 if size_bytes > RECEIVE_BYTES:
                     bodies.take(len(part))
                     held_bytes += len(part)

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 import trio
 
-from appliance.domain.errors import CallerFault, Fault
+from appliance.domain.errors import FAULTS, CallerFault, Fault
 from appliance.domain.ids import request_id
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
@@ -29,7 +29,8 @@ REFUSALS |= {505: "http_version"}
 
 def protocol_fault(refusal: ProtocolRefusal) -> CallerFault:
     """What is told to a client that broke HTTP/1.1 or a limit."""
-    return CallerFault(REFUSALS.get(refusal.status, "bad_framing"), refusal.detail, status=refusal.status)
+    code, detail = REFUSALS.get(refusal.status, "bad_framing"), refusal.detail
+    return CallerFault(code, f"{detail[:1].upper()}{detail[1:]}. {FAULTS[code].remedy}", status=refusal.status)
 
 
 class Patience(msgspec.Struct, frozen=True):

@@ -133,10 +133,10 @@ def endpoint(desk: Desk, handler: Handler, status: int = 200) -> Callable[[Reque
     return respond
 
 
-def refusal(fault: Fault) -> Response:
-    """A fault as an answer: the OpenAI envelope with our block, as everywhere else."""
+def refusal(fault: Fault, dialect: str = "admin") -> Response:
+    """A fault as an answer: the OpenAI envelope with our block, or that of another dialect."""
     named = request_id(time.time_ns() // 1000, secrets.token_bytes(7))
-    body, kind = fault_body(fault, "admin", named)
+    body, kind = fault_body(fault, dialect, named)
     response = Response(body, fault.status, media_type=kind.decode())
     response.raw_headers += [*fault_headers(fault), (b"x-startline-request-id", named.encode())]
     return response
