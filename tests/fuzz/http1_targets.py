@@ -141,7 +141,7 @@ def h11_requests(data: bytes) -> list[Message]:
                 body += bytes(event.data)
             elif isinstance(event, h11.EndOfMessage) and request is not None:
                 seen.append((request.method, request.target, tuple(request.headers), body))
-                connection.send(h11.Response(status_code=204, headers=[]))
+                connection.send(h11.Response(status_code=404, headers=[(b"content-length", b"0")]))
                 connection.send(h11.EndOfMessage())
                 if connection.our_state is not h11.DONE:
                     return seen
