@@ -19,6 +19,7 @@ from appliance.archive.writer import ArchiveWriter
 from appliance.domain.record import Settled
 from appliance.http1.limits import Limits
 from appliance.net.dial import Dialer
+from appliance.net.outbox import Outbox
 from appliance.net.resolver import MOST_THREADS, Lookup, Resolver
 from appliance.policy.failures import MOST_ADDRESSES
 from appliance.policy.prices import PRICES_FILE, PriceTable
@@ -70,6 +71,7 @@ class Appliance:
         self.resolver = Resolver(settings.dns_cache_s, lookup)
         self.prices = PriceTable(resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes())
         self.dialer = Dialer(self.resolver)
+        self.outbox = Outbox()
         self.pool = Pool(
             self.dialer,
             public_dialer=self.dialer.public,
@@ -77,6 +79,7 @@ class Appliance:
             limits=Limits(body_bytes=STREAM_BYTES),
             connect_timeout_s=settings.connect_timeout_s,
             idle_s=settings.pool_idle_s,
+            outbox=self.outbox,
         )
         self._log = RequestLog(write_lines) if settings.log_requests else None
         self.gateway = Gateway(
@@ -204,4 +207,5 @@ async def serve(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on listening sockets until cancelled; then requests in work get `shutdown_s` to end."""
-    await appliance.listeners.serve(sockets, appliance.settings.shutdown_s, task_status=task_status)
+    with appliance.outbox.installed():
+        await appliance.listeners.serve(sockets, appliance.settings.shutdown_s, task_status=task_status)

@@ -13,6 +13,8 @@ from typing import NoReturn
 import trio
 from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
 
+from appliance.net.outbox import SOON_BYTES, Outbox
+
 RECEIVE_BYTES = 65_536
 READS_WITHOUT_WAIT = 8
 APART_BYTES = 16_384
@@ -29,7 +31,19 @@ class SocketStream:
     trio.ClosedResourceError when we closed it ourselves. `receive_some` gives b"" at the peer's orderly end.
     """
 
-    __slots__ = ("_fd", "_full", "_incoming", "_outgoing", "_socket", "_streak", "_tls", "closed", "write_timeout_s")
+    __slots__ = (
+        "_fd",
+        "_full",
+        "_incoming",
+        "_kept",
+        "_outgoing",
+        "_socket",
+        "_streak",
+        "_tls",
+        "closed",
+        "outbox",
+        "write_timeout_s",
+    )
 
     def __init__(self, connected: socket.socket, write_timeout_s: float = 60.0) -> None:
         connected.setblocking(False)
@@ -40,6 +54,8 @@ class SocketStream:
         self._outgoing: ssl.MemoryBIO | None = None
         self._full = False
         self._streak = 0
+        self._kept = b""  # taken by `send_soon`, and still to be sent before anything else
+        self.outbox: Outbox | None = None
         self.closed = False
         self.write_timeout_s = write_timeout_s
 
@@ -100,7 +116,10 @@ class SocketStream:
     async def send_message(self, head: bytes, body: bytes) -> None:
         """Send a head and its body as `send_all` does, in one system call if the body is not very long."""
         if len(body) < APART_BYTES:
-            await self.send_all(head + body)
+            data = head + body
+            sent = self.send_soon(data)
+            if sent != len(data):
+                await self.send_all(data[sent:] if sent else data)
         elif len(body) > ENCRYPT_BYTES:
             await self.send_all(head)
             await self.send_all(body)
@@ -127,6 +146,8 @@ class SocketStream:
             raise trio.BrokenResourceError("the peer takes no bytes")
 
     def _send(self, data: bytes | bytearray | memoryview) -> int:
+        if self._kept and not self.send_kept():
+            return 0
         try:
             return self._socket.send(data)
         except BlockingIOError:
@@ -135,6 +156,8 @@ class SocketStream:
             self._raise(reason)
 
     def _send_parts(self, *parts: bytes) -> int:
+        if self._kept and not self.send_kept():
+            return 0
         try:
             return self._socket.sendmsg(parts)
         except BlockingIOError:
@@ -158,6 +181,43 @@ class SocketStream:
             return self._send(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return 0
+
+    def send_soon(self, data: bytes) -> int:
+        """As `send_now`, but a short message may wait for the end of this pass of the event loop (see `net/outbox.py`).
+
+        It then counts as taken: that its peer is gone shows at the next operation, as it does when the system has
+        taken the bytes. What is sent by other means goes out behind it.
+        """
+        outbox = self.outbox
+        if outbox is None or self.closed or self._tls is not None or len(self._kept) + len(data) > SOON_BYTES:
+            return self.send_now(data)
+        if self._kept:
+            self._kept += data
+        elif outbox.keeps():
+            self._kept = data
+            outbox.remind(self)
+        else:
+            return self.send_now(data)
+        return len(data)
+
+    def send_kept(self) -> bool:
+        """Send what `send_soon` has kept; False if the socket did not take all. A broken connection has nothing kept.
+
+        Raises nothing: the next operation finds the connection broken, or closed.
+        """
+        kept = self._kept
+        if kept and not self.closed:
+            try:
+                kept = kept[self._socket.send(kept) :]
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                kept = b""
+            except (OSError, ValueError):
+                kept = self._kept = b""
+                self.close()
+            self._kept = kept
+        return not kept or self.closed
 
     # -- TLS -----------------------------------------------------------------------------------------------------------
 
@@ -254,6 +314,7 @@ class SocketStream:
 
     def end_sending(self) -> None:
         """Tell the peer that nothing more comes, and go on reading (for a lingering close)."""
+        self.send_kept()
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -262,6 +323,7 @@ class SocketStream:
     def close(self) -> None:
         """Close at once, without a farewell; wakes whoever waits on it with trio.ClosedResourceError."""
         if not self.closed:
+            self.send_kept()
             self.closed = True
             notify_closing(self._fd)
             self._socket.close()

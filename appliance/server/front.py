@@ -86,6 +86,7 @@ class Front:
         self.stopping = False
         self.fast: set[Watched] = set()
         self.hangups = HangUps()
+        self.outbox = gateway.pool.outbox
         self._date = (0, b"")
         self._random = b""
         self._next_random = 0

@@ -163,6 +163,7 @@ class Listeners:
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            stream.outbox = self._front.outbox
             fast = FastConnection(stream, peer, self._front, self._front.limits)
             self._front.fast.add(fast)
             try:

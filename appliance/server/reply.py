@@ -98,7 +98,7 @@ class FastReply:
         """What the socket does not take at once: usually nothing, and then there is nothing to wait for."""
         if self.busy or self._pending:
             return data
-        sent_bytes = self._stream.send_now(data)
+        sent_bytes = self._stream.send_now(data) if self.close else self._stream.send_soon(data)
         return data[sent_bytes:] if sent_bytes else data
 
     async def _send(self, data: bytes) -> None:

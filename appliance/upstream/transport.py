@@ -19,6 +19,7 @@ from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
 from appliance.http1.response import ResponseHead, ResponseReader
 from appliance.net.dial import NotPublic
+from appliance.net.outbox import Outbox
 from appliance.net.stream import SocketStream
 from appliance.upstream.decoding import ContentDecoder, content_decoder
 from appliance.upstream.origin import Origin
@@ -67,6 +68,7 @@ class Pool:
         idle_s: float,
         idle_per_origin: int = 512,
         public_dialer: Dialer | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._dial = dialer
         self._dial_public = public_dialer
@@ -76,6 +78,7 @@ class Pool:
         self._connect_timeout_s = connect_timeout_s
         self._idle_s = idle_s
         self.idle_per_origin = idle_per_origin
+        self.outbox = outbox
         self._idle: dict[Origin, list[Connection]] = {}
         self._stopped = False
 
@@ -120,6 +123,7 @@ class Pool:
             if system is not None and system.errno in (errno.EMFILE, errno.ENFILE):
                 raise ApplianceFault("out_of_descriptors") from None
             raise UpstreamFault("provider_unreachable", f"No connection: {_plain(system)}.", phase="connect") from None
+        stream.outbox = self.outbox
         return Connection(origin, stream)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
