@@ -75,6 +75,7 @@ class Appliance:
         self.pool = Pool(
             self.dialer,
             public_dialer=self.dialer.public,
+            proxy_dialer=self.dialer.through,
             tls=lambda: client_context(bundle_path(settings.ca_bundle)),
             limits=Limits(body_bytes=STREAM_BYTES),
             connect_timeout_s=settings.connect_timeout_s,

@@ -74,6 +74,7 @@ def _of(organisation: str | None) -> dict[str, str]:
     "--abort-billing", type=click.Choice(["free", "partial", "full"]), help="What it bills for an abandoned call."
 )
 @click.option("--public-only", is_flag=True, help="Connect to it at public addresses alone.")
+@click.option("--proxy", help="HTTP proxy that it is behind, such as http://proxy.example:3128.")
 @_organisation
 @click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its key.")
 @click.option("--no-secret", is_flag=True, help="It asks for no key.")
@@ -182,6 +183,7 @@ def remove(place: Place, as_json: bool, name: str, organisation: str | None) -> 
 @click.option("--any-model", is_flag=True, help="Pass any model's name on, whatever it lists.")
 @click.option("--price-as", help="Whose prices hold, such as openai.")
 @click.option("--position", type=int, help="Its place in the order in which providers are asked.")
+@click.option("--proxy", help="HTTP proxy that it is behind; an empty text: none.")
 @click.option("--public-only/--any-address", default=None, help="Whether it must be at a public address.")
 @_organisation
 @click.option("--key", is_flag=True, help="Read a new key of it, from standard input or a prompt.")

@@ -22,6 +22,7 @@ class Provider(msgspec.Struct, frozen=True):
     empty: the usual one of the dialect. `dialects`: (dialect, base URL; empty: `base_url`) of each that it speaks;
     none: all of its kind's family, at `base_url`.
     `public_only`: its base URL was not set by the operator, so it is reached at public addresses alone.
+    `proxy`: the HTTP proxy that it is behind, such as http://proxy.example:3128; empty: none.
     """
 
     provider_id: str
@@ -42,6 +43,7 @@ class Provider(msgspec.Struct, frozen=True):
     dialects: tuple[tuple[str, str], ...] = ()
     model_source: ModelSource = "provider"
     public_only: bool = False
+    proxy: str = ""
 
     def base_for(self, dialect: str) -> str | None:
         """The base URL where this dialect is spoken; None: it is not."""

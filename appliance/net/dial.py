@@ -5,6 +5,7 @@ judged is each address before it is connected to, and the peer of the connection
 the second time gains nothing, since it is asked once and only what was judged is used.
 """
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -19,8 +20,20 @@ NEXT_AFTER_S = 0.25
 """How long one address is tried before the next one is tried too (RFC 8305, 5)."""
 
 
+PROXY_HEAD_BYTES = 16_384
+_PROXY_ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
+
+
 class NotPublic(OSError):
     """A name without a public address, where only such a one may be connected to."""
+
+
+class ProxyRefused(OSError):
+    """The proxy did not open the tunnel; `status` is its answer, 0 if that was none of HTTP."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 class Dialer:
@@ -53,9 +66,30 @@ class Dialer:
             raise
         return await _secured(connected, host, tls)
 
+    async def through(self, proxy: tuple[str, int], host: str, port: int, tls: ssl.SSLContext | None) -> SocketStream:
+        """As a call, but through a tunnel of an HTTP proxy (CONNECT). Raises ProxyRefused too."""
+        connected = await _connect(await self._resolver.find(*proxy))
+        stream = SocketStream(connected)
+        try:
+            authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            await stream.send_all(f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode("ascii"))
+            head = b""
+            while b"\r\n\r\n" not in head and len(head) <= PROXY_HEAD_BYTES and (more := await stream.receive_some()):
+                head += more
+        except BaseException:
+            stream.close()
+            raise
+        answer = _PROXY_ANSWER.match(head)
+        if answer is None or answer[1][:1] != b"2" or not head.endswith(b"\r\n\r\n"):
+            stream.close()
+            raise ProxyRefused(int(answer[1]) if answer else 0)
+        return await _secured(connected, host, tls, stream)
 
-async def _secured(connected: socket.socket, host: str, tls: ssl.SSLContext | None) -> SocketStream:
-    stream = SocketStream(connected)
+
+async def _secured(
+    connected: socket.socket, host: str, tls: ssl.SSLContext | None, stream: SocketStream | None = None
+) -> SocketStream:
+    stream = stream or SocketStream(connected)
     try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

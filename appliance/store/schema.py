@@ -86,7 +86,12 @@ def _reach_of_providers(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE providers ADD COLUMN public_only INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles, _reach_of_providers)
+def _proxies(connection: apsw.Connection) -> None:
+    """The HTTP proxy that a provider is behind."""
+    connection.execute("ALTER TABLE providers ADD COLUMN proxy TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles, _reach_of_providers, _proxies)
 
 
 def check(connection: apsw.Connection, migrations: int = len(MIGRATIONS)) -> int:

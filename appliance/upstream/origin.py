@@ -7,13 +7,15 @@ from urllib.parse import urlsplit
 class Origin(NamedTuple):
     """What a connection is opened to, and what the pool files it under.
 
-    `public_only`: to a public address alone. Such a connection is never shared with one that may go anywhere.
+    `public_only`: to a public address alone. Such a connection is never shared with one that may go anywhere. `proxy`:
+    host and port of the HTTP proxy to go through.
     """
 
     scheme: str
     host: str
     port: int
     public_only: bool = False
+    proxy: tuple[str, int] | None = None
 
 
 class Base(NamedTuple):
@@ -44,3 +46,11 @@ def parse_base_url(url: str) -> Base:
     return Base(
         Origin(parts.scheme, parts.hostname, port or default), authority.encode(), parts.path.rstrip("/").encode()
     )
+
+
+def parse_proxy(url: str) -> tuple[str, int]:
+    """Host and port of an HTTP proxy. Raises ValueError with a sentence for the operator."""
+    base = parse_base_url(url)
+    if base.origin.scheme != "http" or base.prefix:
+        raise ValueError("a proxy is given as http://host:port")
+    return base.origin.host, base.origin.port

@@ -10,7 +10,7 @@ import msgspec
 from appliance.domain.catalog import Provider
 from appliance.http1.write import header_lines, safe_target, safe_value
 from appliance.upstream.headers import Header
-from appliance.upstream.origin import Origin, parse_base_url
+from appliance.upstream.origin import Origin, parse_base_url, parse_proxy
 
 BEARER = b"authorization: Bearer "
 USUAL_AUTH = {"openai": "bearer", "anthropic": "x-api-key", "gemini": "x-goog-api-key"}
@@ -56,7 +56,9 @@ def target(
     lines += [name.lower().encode() + b": " + safe_value(value) for name, value in provider.headers]
     auth = provider.auth or USUAL_AUTH.get((dialect or provider.family).partition("_")[0], "bearer")
     credential = BEARER if auth == "bearer" else auth.encode() + b": "
-    origin = base.origin._replace(public_only=provider.public_only)
+    origin = base.origin._replace(
+        public_only=provider.public_only, proxy=parse_proxy(provider.proxy) if provider.proxy else None
+    )
     return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal)
 
 

@@ -18,13 +18,15 @@ from appliance.domain.errors import ApplianceFault, UpstreamFault
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal, TruncatedBody
 from appliance.http1.response import ResponseHead, ResponseReader
-from appliance.net.dial import NotPublic
+from appliance.net.dial import NotPublic, ProxyRefused
 from appliance.net.outbox import Outbox
 from appliance.net.stream import SocketStream
 from appliance.upstream.decoding import ContentDecoder, content_decoder
 from appliance.upstream.origin import Origin
 
 Dialer = Callable[[str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
+
+ProxyDialer = Callable[[tuple[str, int], str, int, ssl.SSLContext | None], Awaitable[SocketStream]]
 
 RETRY_WITHIN_S = 1.0
 """A reused connection that fails within this time of sending, with no byte received, was stale: one retry."""
@@ -69,9 +71,11 @@ class Pool:
         idle_per_origin: int = 512,
         public_dialer: Dialer | None = None,
         outbox: Outbox | None = None,
+        proxy_dialer: ProxyDialer | None = None,
     ) -> None:
         self._dial = dialer
         self._dial_public = public_dialer
+        self._dial_through = proxy_dialer
         self._make_tls = tls
         self._tls: ssl.SSLContext | None = None
         self.limits = limits
@@ -100,12 +104,9 @@ class Pool:
 
         Raises UpstreamFault("provider_unreachable") with phase connect or tls, ApplianceFault("out_of_descriptors").
         """
-        dial = self._dial_public if origin.public_only else self._dial
         try:
-            if dial is None:
-                raise NotPublic
             with trio.fail_after(self._connect_timeout_s):
-                stream = await dial(origin.host, origin.port, self._context(origin))
+                stream = await self._dialled(origin)
         except trio.TooSlowError:
             raise UpstreamFault(
                 "provider_unreachable", "The provider did not accept a connection in time.", status=504, phase="connect"
@@ -116,6 +117,9 @@ class Pool:
             ) from None
         except ssl.SSLError:
             raise UpstreamFault("provider_unreachable", "The TLS handshake failed.", phase="tls") from None
+        except ProxyRefused as reason:
+            told = f"The proxy answered {reason.status}." if reason.status else "The proxy did not answer in HTTP."
+            raise UpstreamFault("provider_unreachable", told, phase="connect") from None
         except (OSError, trio.BrokenResourceError, ValueError) as reason:  # ValueError: a name that cannot be one
             if origin.public_only and isinstance(reason, NotPublic | socket.gaierror | ValueError):
                 raise UpstreamFault("provider_unreachable", NO_PUBLIC_ADDRESS, phase="connect") from None
@@ -125,6 +129,18 @@ class Pool:
             raise UpstreamFault("provider_unreachable", f"No connection: {_plain(system)}.", phase="connect") from None
         stream.outbox = self.outbox
         return Connection(origin, stream)
+
+    async def _dialled(self, origin: Origin) -> SocketStream:
+        place = (origin.host, origin.port, self._context(origin))
+        if origin.public_only:  # through a proxy nobody could judge the address
+            if self._dial_public is None or origin.proxy is not None:
+                raise NotPublic
+            return await self._dial_public(*place)
+        if origin.proxy is None:
+            return await self._dial(*place)
+        if self._dial_through is None:
+            raise ProxyRefused(0)
+        return await self._dial_through(origin.proxy, *place)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         if origin.scheme != "https":

@@ -93,16 +93,20 @@ class BadProvider:
         self.play: Play = says(b"")
         self.server = Server([self._play], None)
         self.dialled: list[SocketStream] = []
-        self._dial = rig.appliance.pool._dial
-        rig.appliance.pool._dial = self._noted
+        pool = rig.appliance.pool
+        assert pool._dial_through is not None
+        pool._dial, pool._dial_through = self._noted(pool._dial), self._noted(pool._dial_through)
 
     async def _play(self, peer: Peer) -> None:
         await self.play(peer)
 
-    async def _noted(self, *place: Any) -> SocketStream:
-        stream = await self._dial(*place)
-        self.dialled.append(stream)
-        return stream
+    def _noted(self, dial: Any) -> Any:
+        async def noting(*place: Any) -> SocketStream:
+            stream: SocketStream = await dial(*place)
+            self.dialled.append(stream)
+            return stream
+
+        return noting
 
     async def add(self, name: str = "bad", base_url: str = "", **facts: Any) -> None:
         """Add a provider; `bad` is at the scripted server."""

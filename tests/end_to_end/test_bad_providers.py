@@ -374,6 +374,36 @@ async def test_tls_that_fails(certificates: Certificates, trouble: str) -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_a_provider_behind_a_proxy(bad: BadProvider) -> None:
+    """Its trouble is told as the proxy's; when it opens the tunnel, all else is as without it."""
+    proxy = Server([by_turns(b"HTTP/1.1 407 Who\r\n\r\n", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n")], None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(proxy.run)
+        await bad.add("behind", "http://llm.test/v1", proxy=f"http://127.0.0.1:{proxy.port}")
+        told = []
+        for _ in range(2):
+            got = await bad.ask(model=f"behind/{MODEL}")
+            told.append((got.status, got.json["error"]["message"]))
+        assert told == [(502, "The proxy answered 407."), (502, "The proxy did not answer in HTTP.")]
+        assert (await bad.ask(model=f"behind/{MODEL}")).body == WHOLE
+        connect = proxy.requests[2]
+        assert connect.startswith(b"CONNECT llm.test:80 HTTP/1.1\r\n") and b"CANARY" not in connect
+        nursery.cancel_scope.cancel()
+
+
+def by_turns(*said: bytes) -> Play:
+    """A proxy's answer to each connection in turn; behind a tunnel, a whole answer."""
+    left = list(said)
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(left.pop(0))
+        if await peer.request():
+            await peer.send(answer(WHOLE))
+
+    return play
+
+
 async def test_no_provider_at_all(bad: BadProvider) -> None:
     store = bad.rig.appliance.store
     empty = await store.organisations.create("empty", now_unix_s=1 << 33)

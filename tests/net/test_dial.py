@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import trio
 
-from appliance.net.dial import Dialer, NotPublic
+from appliance.net.dial import Dialer, NotPublic, ProxyRefused
 from appliance.net.resolver import Lookup, Resolver
 from appliance.net.stream import SocketStream
 from tests.upstream.conftest import Certificates, certificates  # noqa: F401 - a fixture
-from tests.upstream.scripted import Peer, Server
+from tests.upstream.scripted import Peer, Play, Server
 
 pytestmark = pytest.mark.sockets
 
@@ -200,3 +200,68 @@ async def test_the_peer_is_judged_again_when_connected(nursery: trio.Nursery) ->
     verdicts = iter([True, False])
     with pytest.raises(NotPublic):
         await Dialer(Resolver(0.0, names()), lambda _: next(verdicts)).public("127.0.0.1", server.port, None)
+
+
+# -- proxies -----------------------------------------------------------------------------------------------------------
+
+
+def tunnels(to: Server) -> Play:
+    """A proxy that opens a tunnel to a server, wherever it is asked to."""
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 Connection established\r\nvia: a\r\n\r\n")
+        behind = await trio.open_tcp_stream("127.0.0.1", to.port)
+
+        async def back() -> None:
+            while data := await behind.receive_some():
+                await peer.send(data)
+
+        async with behind, trio.open_nursery() as nursery:
+            nursery.start_soon(back)
+            while data := await peer.receive():
+                await behind.send_all(data)
+            nursery.cancel_scope.cancel()
+
+    return play
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_through_a_proxy(
+    nursery: trio.Nursery,
+    certificates: Certificates,  # noqa: F811
+    secure: bool,
+) -> None:
+    server = await started(nursery, certificates.server if secure else None)
+    proxy = Server([tunnels(server)], None)
+    await nursery.start(proxy.run)
+    context = ssl.create_default_context(cafile=str(certificates.authority)) if secure else None
+    stream = await dialer(proxy_test=["127.0.0.1"]).through(("proxy.test", proxy.port), "127.0.0.1", 443, context)
+    await stream.send_all(b"abc")
+    assert await stream.receive_some() == b"abc" and stream.tls is secure
+    stream.close()
+    assert proxy.requests == [b"CONNECT 127.0.0.1:443 HTTP/1.1\r\nhost: 127.0.0.1:443\r\n\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", 407),
+        (b"HTTP/1.0 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nabc", 502),
+        (b"HTTP/1.1 200 OK\r\n\r\n220 who speaks before he is asked", 200),
+        (b"HTTP/1.1 200 OK\r\n", 200),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000, 200),
+        (b"", 0),
+    ],
+)
+async def test_a_proxy_that_opens_no_tunnel(nursery: trio.Nursery, said: bytes, status: int) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(said)
+
+    proxy = Server([play], None)
+    await nursery.start(proxy.run)
+    with pytest.raises(ProxyRefused) as refused:
+        await dialer().through(("127.0.0.1", proxy.port), "llm.test", 443, None)
+    assert refused.value.status == status

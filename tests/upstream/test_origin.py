@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.upstream.origin import parse_base_url
+from appliance.upstream.origin import parse_base_url, parse_proxy
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from appliance.upstream.origin import parse_base_url
     ],
 )
 def test_parts(url: str, origin: tuple[str, str, int], authority: bytes, prefix: bytes) -> None:
-    assert parse_base_url(url) == ((*origin, False), authority, prefix)
+    assert parse_base_url(url) == ((*origin, False, None), authority, prefix)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,17 @@ def test_parts(url: str, origin: tuple[str, str, int], authority: bytes, prefix:
 def test_what_is_no_base_url(url: str) -> None:
     with pytest.raises(ValueError):
         parse_base_url(url)
+
+
+def test_a_proxy_is_host_and_port() -> None:
+    assert parse_proxy("http://proxy.test:3128") == ("proxy.test", 3128)
+    assert parse_proxy("http://[::1]/") == ("::1", 80)
+    for wrong in (
+        "proxy.test:3128",
+        "https://proxy.test",
+        "socks5://proxy.test",
+        "http://u:p@proxy.test",
+        "http://p/x",
+    ):
+        with pytest.raises(ValueError):
+            parse_proxy(wrong)

@@ -20,7 +20,7 @@ from appliance.domain.profile import NOTHING_KNOWN, Profile
 from appliance.policy.public_address import is_address, is_odd_host, is_public
 from appliance.server.admin.desk import Caller, Desk, read_body, view
 from appliance.upstream.model_list import fetch_models
-from appliance.upstream.origin import parse_base_url
+from appliance.upstream.origin import parse_base_url, parse_proxy
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
@@ -55,6 +55,7 @@ class NewProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     secret: Annotated[str, Meta(max_length=10_000)] = ""
     public_only: bool | None = None
+    proxy: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +74,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abort_billing: AbortBilling | UnsetType = UNSET
     position: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     public_only: bool | UnsetType = UNSET
+    proxy: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
     secret: Annotated[str, Meta(min_length=1, max_length=10_000)] | UnsetType = UNSET
 
 
@@ -107,6 +109,19 @@ def _check_base_url(base_url: str, *, strictly: bool) -> None:
         raise CallerFault("bad_request", "The base URL has a number for a host, in an odd spelling.")
     if is_address(origin.host) and not is_public(origin.host):
         raise CallerFault("operator_only", ONLY_THE_OPERATOR)
+
+
+def _check_proxy(proxy: str, caller: Caller, *, public_only: bool) -> None:
+    """Whether a provider may be behind it: only the operator says so, and only where any address is allowed."""
+    if not caller.operator:
+        raise CallerFault("operator_only", "Only the operator may set a proxy: startline provider set --proxy")
+    if proxy and public_only:
+        raise CallerFault("bad_request", "Behind a proxy nobody can tell whether the provider's address is public.")
+    try:
+        if proxy:
+            parse_proxy(proxy)
+    except ValueError as wrong:
+        raise CallerFault("bad_request", f"{wrong}.") from None
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -157,6 +172,8 @@ def _checked(desk: Desk, new: NewProvider, caller: Caller, organisation_id: str)
     if not caller.operator and new.public_only is False and own_place:
         raise CallerFault("operator_only", ONLY_THE_OPERATOR)
     _check_base_url(base_url, strictly=not caller.operator)
+    if new.proxy:
+        _check_proxy(new.proxy, caller, public_only=bool(new.public_only))
     _check_headers(new.headers)
     _check_secret(new.secret)
     return Provider(
@@ -169,6 +186,7 @@ def _checked(desk: Desk, new: NewProvider, caller: Caller, organisation_id: str)
         models=new.models,
         model_source="any" if new.any_model else "provider" if new.models is None else "operator",
         public_only=bool(new.public_only) or (own_place and not caller.operator),
+        proxy=new.proxy,
         price_as=new.price_as if new.price_as is not None else profile.price_as,
         headers=tuple(new.headers.items()),
         stream_options=profile.stream_options if new.stream_options is None else new.stream_options,
@@ -239,6 +257,9 @@ async def set_provider(desk: Desk, caller: Caller, request: Request) -> object:
         given["base_url"] = change.base_url.rstrip("/")
         if given["base_url"] != provider.base_url:  # what was known of other places holds no longer
             given["dialects"] = tuple([(name, url) for name, url in provider.dialects if not url])
+    behind = given.get("proxy", provider.proxy)
+    if "proxy" in given or (behind and given.keys() & {"public_only", "base_url"}):
+        _check_proxy(behind, caller, public_only=given.get("public_only", provider.public_only))
     if isinstance(change.headers, dict):
         _check_headers(change.headers)
         given["headers"] = tuple(change.headers.items())

@@ -233,6 +233,24 @@ async def test_a_stored_key_does_not_follow_a_base_url_to_another_place(office: 
     assert directory.secret(provider) == "sk-my-own"
 
 
+async def test_only_the_operator_sets_a_proxy_and_only_where_any_address_is_allowed(office: Office) -> None:
+    """A proxy in the operator's network would connect to its own network for whoever holds a management key."""
+    proxy = {"proxy": "http://proxy.invalid:3128"}
+    own = body(office.rig, base_url="https://llm.example.invalid/v1")
+    assert await office.refused("POST", "providers", by="manager", json=own | proxy) == "operator_only"
+    assert await office.refused("POST", "providers", json=own | proxy | {"public_only": True}) == "bad_request"
+    assert await office.refused("POST", "providers", json=own | {"proxy": "socks5://a:1"}) == "bad_request"
+    assert await office.refused("PATCH", "providers/sim", by="manager", json=proxy) == "operator_only"
+    assert (await office.ask("PATCH", "providers/sim", json=proxy))["proxy"] == proxy["proxy"]
+    moved = {"base_url": "https://collector.example/v1", "secret": "x"}
+    for change in (moved, {"public_only": True}, {"proxy": ""}):
+        assert await office.refused("PATCH", "providers/sim", by="manager", json=change) == "operator_only"
+    assert await office.refused("PATCH", "providers/sim", json={"public_only": True}) == "bad_request"
+    assert (await office.ask("POST", "providers/sim/test"))["check"]["code"] == "provider_unreachable"
+    assert (await office.ask("PATCH", "providers/sim", json={"proxy": ""}))["proxy"] == ""
+    assert (await office.ask("POST", "providers/sim/test"))["check"]["ok"]
+
+
 # -- changes -----------------------------------------------------------------------------------------------------------
 
 
