@@ -49,6 +49,14 @@ FAULTS: dict[str, FaultKind] = _kinds(
         "Use a model of a provider that speaks this dialect, or the dialect that the provider speaks.",
     ),
     FaultKind("inexpressible", "capability", 400, False, "Leave the field out, or use a provider of your own dialect."),
+    FaultKind(
+        "invalid_provider_chain",
+        "validation",
+        400,
+        False,
+        "provider lists one to three configured providers, each once.",
+    ),
+    FaultKind("provider_model_mismatch", "validation", 400, False, "Name providers that all have the model."),
     FaultKind("tier_not_allowed", "permission", 403, False, "Ask for another tier, or have the key changed."),
     FaultKind(
         "missing_api_key",

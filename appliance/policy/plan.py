@@ -44,6 +44,16 @@ class Plan(msgspec.Struct, frozen=True):
     give_up_s: float
     reason_hint: str | None = None
 
+    @property
+    def races(self) -> bool:
+        """Whether two rungs may run at the same time."""
+        return len(self.rungs) > 1 and any(planned.launch_s is not None for planned in self.rungs[1:])
+
+    def then(self, rungs: tuple[Rung, ...]) -> "Plan":
+        """This plan, and further rungs that are launched only when those before them were lost."""
+        later = [RungPlan(rung, None) for rung in rungs]
+        return Plan((*self.rungs, *later), self.window_s, self.give_up_s, self.reason_hint)
+
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[0].launch_s != 0.0:
             raise ValueError("a plan launches its first rung at 0")

@@ -23,6 +23,8 @@ AFTER_LOSS is that table, and its reasons are these:
 - A refusal for capacity or an upstream error says nothing about the next rung, and waiting for the timer would waste
   the window: the next rung is launched at once, unless a dearer rung than the lost one runs already. Losing the
   cheap rung after the dear one was launched is no cause to climb higher.
+- But a key that one provider rejects, or a model that it has not, says nothing of the next rung's provider, if that
+  is another: a chain goes on.
 - A caller's fault (the provider rejected the request or our key: 400, 401, 403, 404, 413, 422) would come back from
   every rung: it ends the race and starts no rung. But while another rung runs, that one may still prove it wrong.
 - An error never wins while another rung runs or may be launched. When none is left the race gives up with the error
@@ -253,7 +255,10 @@ class Race:
             return None
         if self.winner == 0:
             return sole_reason(self._plan) if self._next == 1 else self._plan.reason_hint or "flex_won_late"
-        return "chain_advanced" if self._plan.window_s is None else self._climb
+        rungs = self._plan.rungs
+        if self._plan.window_s is None or rungs[self.winner].rung.provider != rungs[0].rung.provider:
+            return "chain_advanced"
+        return self._climb
 
     def deadline_met(self, now: float) -> bool | None:
         """Whether an answer that started at `now` is in time; None without a deadline."""
@@ -268,13 +273,21 @@ class Race:
             case Refused(rung, fault):
                 self._lost(rung, "refused", fault, now, commands)
             case Failed(rung, fault):
-                self._lost(rung, "rejected" if is_callers_fault(fault) else "failed", fault, now, commands)
+                rejected = is_callers_fault(fault) and not self._may_differ_elsewhere(fault)
+                self._lost(rung, "rejected" if rejected else "failed", fault, now, commands)
             case ClientGone():
                 self._end(GiveUp(CallerFault("client_gone")), "client_gone", commands)
             case Began(rung):
                 self._step(rung, "began")
             case Elapsed():
                 pass  # timers are looked at after every event
+
+    def _may_differ_elsewhere(self, fault: Fault) -> bool:
+        """Whether the next rung is another provider's, with a key of its own and perhaps with the model."""
+        rungs = self._plan.rungs
+        if not 0 < self._next < len(rungs) or rungs[self._next].rung.provider == rungs[self._next - 1].rung.provider:
+            return False
+        return fault.kind.code == "provider_key_rejected" or fault.status == 404
 
     def _step(self, rung: int, step: Step) -> bool:
         """Moves one rung along TRANSITIONS; False where nothing is listed, and the event does not count."""

@@ -60,6 +60,26 @@ class Routing:
             raise ApplianceFault("no_provider")
         raise CallerFault("model_not_found", self._not_found(rest if named else model, allows), param="model")
 
+    def at(self, name: str, model: str) -> Route:
+        """The route of a model at the provider of this name; `model` may be bare or have any provider before it.
+
+        Raises CallerFault invalid_provider_chain or provider_model_mismatch.
+        """
+        named = self._by_name.get(name)
+        if named is None:
+            raise CallerFault("invalid_provider_chain", param="provider")
+        provider, listed = named
+        before, slash, rest = model.partition("/")
+        bare = rest if slash and before in self._by_name and (listed is None or model not in listed) else model
+        if listed is not None and bare not in listed:
+            raise CallerFault("provider_model_mismatch", param="provider")
+        return Route(provider, bare)
+
+    def named(self, name: str) -> Provider | None:
+        """The provider of this name."""
+        found = self._by_name.get(name)
+        return None if found is None else found[0]
+
     def models(self) -> tuple[Route, ...]:
         """What is listed by any provider, each id once, at the provider that a bare id would reach."""
         return tuple(self._listed.values())

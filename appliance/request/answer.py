@@ -23,18 +23,17 @@ from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.facts import fault_facts, fault_headers, race_headers
+from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
+from appliance.request.persist import run_persistently
 from appliance.request.plan import Planner
 from appliance.request.race import run_plan, too_slow
 from appliance.request.relay import JSON, relay, stream_headers
-from appliance.request.settle import begun_record, settled_record
+from appliance.request.settle import settled_record
 from appliance.request.slots import Slots
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory, Ledger
-from appliance.upstream.attempt import Attempt
-from appliance.upstream.headers import to_provider
-from appliance.upstream.query import with_query
 from appliance.upstream.transport import Pool
 from appliance.wire import (
     anthropic_count,
@@ -48,7 +47,6 @@ from appliance.wire import (
 )
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
-from appliance.wire.provider_errors import family_of
 
 log = structlog.get_logger()
 
@@ -97,23 +95,23 @@ class Gateway:
         self.planner = Planner(directory, prices, self.slots, self.breakers, settings, profiles)
         self.listing = Listing(self.planner, prices)
         self.live: dict[Call, Work] = {}
-        self._unix_s = unix_s
+        self.unix_s = unix_s
         self._on_settled = on_settled
 
     def identify(self, get: HeaderGetter, query: bytes, address: str | None) -> ApiKey:
         """Who asks. Raises CallerFault."""
-        return self.doorkeeper.identify(get, query, address, self._unix_s())
+        return self.doorkeeper.identify(get, query, address, self.unix_s())
 
     def identify_again(self, key: ApiKey, get: HeaderGetter, query: bytes, address: str | None) -> ApiKey:
         """Who asks, where the same credential was `key`'s before: whether it may still ask. Raises CallerFault."""
         if self.directory.key(key.public_id) is not key:
             return self.identify(get, query, address)
-        self.doorkeeper.access(key).check(now_unix_s=self._unix_s(), address=address)
+        self.doorkeeper.access(key).check(now_unix_s=self.unix_s(), address=address)
         return key
 
     def revoked(self, key: ApiKey) -> None:
         """End the requests of a key that may no longer ask; a key that changed but is still good ends none."""
-        if key.revoked_unix_s is None and (key.expires_unix_s is None or key.expires_unix_s > self._unix_s()):
+        if key.revoked_unix_s is None and (key.expires_unix_s is None or key.expires_unix_s > self.unix_s()):
             return
         for call in [call for call in self.live if call.key.key_id == key.key_id]:
             call.leave("revoked")
@@ -200,7 +198,7 @@ class Gateway:
         if not work.counted:
             raise CallerFault("too_many_requests_of_key", retry_after_s=1)
         dialect = work.dialect = DIALECTS[call.endpoint.dialect]
-        access = self.doorkeeper.still(call.key, call.peer, self._unix_s)
+        access = self.doorkeeper.still(call.key, call.peer, self.unix_s)
         work.admitted = await admit(call, dialect, self.directory, access, self.settings, self.bodies)
         try:
             plan = work.plan = self.planner.plan(work)
@@ -239,64 +237,16 @@ class Gateway:
             await call.reply.whole(200, [named, JSON], body)
 
     async def _race(self, call: Call, work: Work, plan: Plan, dialect: Dialect) -> None:
-        admitted, provider = work.admitted, work.provider
-        if admitted is None or provider is None:
-            raise ApplianceFault("internal_error")
-        asked = admitted.asked
-        stream = asked.stream or len(plan.rungs) > 1
-        headers = to_provider(call.headers, family_of(dialect.NAME))
-        path = call.endpoint.upstream or dialect.path(asked, model=work.model or "", stream=stream)
-        if call.query:
-            path = with_query(path, call.query)
-        target = self.planner.target(provider, dialect.NAME, path)
-
-        def hold(size_bytes: int) -> None:
-            self.hold(call, size_bytes)
-
-        def launch(place: int) -> Attempt:
-            rung = plan.rungs[place].rung
-            body = dialect.upstream_body(
-                asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
-            )
-            reader = (
-                dialect.StreamReader(
-                    started_at=call.key.started_at,
-                    drop_usage=asked.stream and not asked.include_usage,
-                    provider=provider.name,
-                    tier_asked=rung.tier,
-                    framing=asked.framing if asked.stream else "sse",
-                )
-                if stream
-                else None
-            )
-            attempt = Attempt(
-                self.pool,
-                target,
-                rung,
-                len(work.attempts) + 1,
-                dialect=dialect,
-                headers=headers,
-                body=body,
-                reader=reader,
-                now_unix_s=self._unix_s,
-                most_bytes=self.settings.max_answer_bytes,
-                hold=hold,
-            )
-            if self.breakers.suspects:
-                self.breakers.admit(attempt, trio.current_time())
-            if not work.attempts:
-                self.ledger.begin(begun_record(work, plan, self.prices))
-            work.attempts.append(attempt)
-            return attempt
-
-        async def warm(_: int) -> None:
-            await self.pool.warm(target.origin)
-
-        def begun(attempt: Attempt) -> None:
-            if attempt.fault is not None or self.breakers.suspects:
-                self.breakers.begun(attempt, trio.current_time())
-
-        await run_plan(work, plan, launch, lambda: self.directory.secret(provider), warm, begun)
+        launcher = Launcher(self, call, work, plan, dialect)
+        retry = work.admitted.asked.options.retry if work.admitted is not None else None
+        try:
+            if retry is None:
+                await run_plan(work, plan, launcher)
+            else:
+                await run_persistently(work, plan, launcher, retry)
+        finally:
+            if work.attempts:  # in a chain not always the first provider
+                work.provider = (work.winner or work.attempts[-1]).target.provider
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ follow as one comment line, which every SSE client ignores.
 from collections.abc import Sequence
 from math import ceil
 
+from trio import current_time
+
 from appliance.domain.errors import Fault
 from appliance.domain.money import usd
 from appliance.domain.tier import canonical_tier
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Header
-from appliance.request.settle import overhead_s, retries
+from appliance.request.settle import overhead_s, retries, settled_record
 from appliance.request.work import Work
 from appliance.wire.faults import fault_header
 from appliance.wire.provider_errors import retry_after_s
@@ -30,7 +32,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     headers.append((b"x-startline-provider", provider.name.encode()))
     if work.attempts or work.skipped:
         headers.append((b"x-startline-race", race_line(work).encode()))
-        headers.append((b"x-startline-retries", b"%d" % retries(work.attempts)))
+        headers.append((b"x-startline-retries", b"%d" % retries(work)))
     if winner is None or winner.started_s is None:
         return headers
     served = work.tier_served
@@ -53,6 +55,21 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         if nanos is not None:
             headers.append((b"x-startline-cost-usd", usd(nanos).encode()))
     return headers
+
+
+def cost_facts(work: Work, prices: PriceTable) -> dict[str, object]:
+    """What a stream tells at its end of its cost and its way, for a client that sent `include_cost`."""
+    request = settled_record(work, prices, current_time()).request
+    return {
+        "request_id": request.request_id,
+        "provider": request.provider,
+        "model": request.model_dispatched,
+        "tier": request.tier_served or request.tier_sent,
+        "reason": request.reason,
+        "cost_usd": None if request.cost_nanos is None else usd(request.cost_nanos),
+        "cost_state": request.cost_state,
+        "retries": request.retries,
+    }
 
 
 def race_line(work: Work) -> str:

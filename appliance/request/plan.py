@@ -15,7 +15,7 @@ from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
 from appliance.policy.prices import PriceTable
-from appliance.policy.route import Routing, default_rung, ladder
+from appliance.policy.route import Route, Routing, default_rung, ladder
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
 from appliance.request.endpoint import Endpoint
@@ -119,10 +119,12 @@ class Planner:
         window = wish if isinstance(wish, Window) else None
         routes = self._of(key.organisation_id)
         word = wish if window is None else None
+        if asked.options.chain:
+            return self._chain(routes, work, admitted, window)
         chosen = (asked.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
-            choice = self._choose(routes, work, admitted, call.endpoint)
+            choice = self._choose(routes.routing.find(asked.model), work, admitted, call.endpoint)
             if len(routes.choices) >= MOST_KEPT:
                 routes.choices.clear()
             routes.choices[chosen] = choice  # type: ignore[index]
@@ -173,8 +175,37 @@ class Planner:
             return plan_direct(usable[0], give_up_s, "flex_won", window_s)
         return self._race(work, usable, window)
 
-    def _choose(self, routes: _Routes, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
-        route = routes.routing.find(admitted.asked.model)
+    def _chain(self, routes: _Routes, work: Work, admitted: Admitted, window: Window | None) -> Plan:
+        """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
+        asked, give_up_s, endpoint = admitted.asked, self._settings.first_content_timeout_s, work.call.endpoint
+        first, *others = [routes.routing.at(name, asked.model) for name in asked.options.chain]
+        later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
+        fallbacks = [self._choose(route, work, later, endpoint) for route in others]
+        choice = self._choose(first, work, admitted, endpoint)
+        rungs, suspects, now_s = choice.rungs, self._breakers.suspects, trio.current_time()
+        following = [one.rungs[0] for one in fallbacks]
+        if suspects:
+            rungs = self._breakers.usable(choice.provider, rungs, now_s)
+            following = [rung for one in fallbacks for rung in self._breakers.usable(one.provider, one.rungs, now_s)]
+            work.skipped = tuple([rung for rung in choice.rungs if rung not in rungs])
+        window_s = None if window is None else window.seconds
+        if len(rungs) > 1 and window is not None and asked.raceable:
+            return self._race(work, rungs, window).then(tuple(following))
+        if rungs:
+            reason = "not_raced" if len(rungs) > 1 or window is not None else "tier_direct"
+            return plan_direct(rungs[-1], give_up_s, reason, window_s).then(tuple(following))
+        if not following:
+            raise self._breakers.fault(choice.provider, choice.rungs, now_s)
+        return plan_direct(following[0], give_up_s, "chain_advanced", window_s).then(tuple(following[1:]))
+
+    def named(self, organisation_id: str, name: str) -> Provider:
+        """The provider of a rung. Raises ApplianceFault if it was removed meanwhile."""
+        found = self._of(organisation_id).routing.named(name)
+        if found is None:
+            raise ApplianceFault("no_provider")
+        return found
+
+    def _choose(self, route: Route, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
         if provider.base_for(endpoint.dialect) is None:
             raise CallerFault("dialect_unsupported", provider=provider.name, param="model")

@@ -7,6 +7,7 @@ call's own scope.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import trio
 
@@ -33,27 +34,35 @@ from appliance.upstream.attempt import Attempt
 WARM_S = 1.0
 """The next rung's connection is opened this long before its launch."""
 
-Launch = Callable[[int], Attempt]
-"""Makes the attempt of a rung, by its place in the plan."""
 
-Secret = Callable[[], str]
+class Launching(Protocol):
+    """What runs a plan's rungs. See request.launch.Launcher."""
 
-WarmUp = Callable[[int], Awaitable[None]]
-"""Has a connection ready for a rung."""
+    def __call__(self, place: int) -> Attempt:
+        """The attempt of a rung, by its place in the plan."""
+        ...
+
+    def secret(self, attempt: Attempt) -> Callable[[], str]:
+        """What gives the attempt's credential."""
+        ...
+
+    async def warm(self, place: int) -> None:
+        """Have a connection ready for a rung."""
+        ...
+
+    def begun(self, attempt: Attempt) -> None:
+        """Hear how an attempt began."""
+        ...
 
 
-Begun = Callable[[Attempt], None]
-"""Is told of each attempt that started, or failed before it did."""
-
-
-async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp, begun: Begun) -> None:
+async def run_plan(work: Work, plan: Plan, launch: Launching) -> None:
     """Run the plan until an answer has started: then `work.winner` and `work.reason` are set. Raises Fault."""
     if len(plan.rungs) > 1:
-        await _Driver(work, plan, launch, secret, warm, begun).run()
+        await _Driver(work, plan, launch).run()
         return
     attempt = launch(0)
-    await attempt.begin(secret)
-    begun(attempt)
+    await attempt.begin(launch.secret(attempt))
+    launch.begun(attempt)
     if attempt.fault is not None:
         raise attempt.fault
     work.winner = attempt
@@ -63,13 +72,10 @@ async def run_plan(work: Work, plan: Plan, launch: Launch, secret: Secret, warm:
 class _Driver:
     """Executes one race's commands and reports its events."""
 
-    def __init__(self, work: Work, plan: Plan, launch: Launch, secret: Secret, warm: WarmUp, begun: Begun) -> None:
+    def __init__(self, work: Work, plan: Plan, launch: Launching) -> None:
         self._work = work
         self._plan = plan
         self._launch = launch
-        self._secret = secret
-        self._warm = warm
-        self._begun = begun
         self._machine = Race(plan, work.call.arrived_s)
         self._events: list[Event] = []
         self._wakeup = Wakeup()
@@ -115,14 +121,14 @@ class _Driver:
 
     async def _try(self, rung: int, attempt: Attempt) -> None:
         with self._scopes[rung]:
-            await attempt.begin(self._secret)
+            await attempt.begin(self._launch.secret(attempt))
         if attempt.fault is None:
             if attempt.started_s is None:
                 return  # cancelled
-            self._begun(attempt)
+            self._launch.begun(attempt)
             self._events.append(Started(rung))
         else:
-            self._begun(attempt)
+            self._launch.begun(attempt)
             refused = attempt.fault.kind.code == "provider_refused"
             self._events.append((Refused if refused else Failed)(rung, attempt.fault))
         self._wakeup.wake()
@@ -164,7 +170,7 @@ class _Driver:
         launch = self._next_launch_s()
         if launch is not None and launch[0] > self._warmed and trio.current_time() >= launch[1] - WARM_S:
             self._warmed = launch[0]
-            nursery.start_soon(self._guarded, self._warm, launch[0])
+            nursery.start_soon(self._guarded, self._launch.warm, launch[0])
 
 
 def too_slow() -> UpstreamFault:

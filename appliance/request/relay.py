@@ -12,7 +12,7 @@ from appliance.domain.errors import ApplianceFault, UpstreamFault
 from appliance.net.stream import RECEIVE_BYTES
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Call, Header
-from appliance.request.facts import race_headers, stream_facts
+from appliance.request.facts import cost_facts, race_headers, stream_facts
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
@@ -122,8 +122,12 @@ async def _stream(
     _take_facts(work, winner)
     if winner.fault is not None:
         raise winner.fault
+    last = reader.terminal_event or b""
+    if work.admitted is not None and work.admitted.asked.options.include_cost:
+        told = cost_facts(work, gateway.prices)
+        last = dialect.cost_event(told, sequence_number=reader.sequence_number) + last
     await gateway.make_durable(call, work)
-    await reply.end(reader.terminal_event or b"")
+    await reply.end(last)
 
 
 def _take_facts(work: Work, winner: Attempt) -> None:

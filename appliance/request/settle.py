@@ -114,7 +114,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         overhead_s(work),
         call.received_bytes,
         call.reply.sent_bytes,
-        shown.retries if len(attempts) == 1 and shown is not None else retries(work.attempts),
+        shown.retries if len(attempts) == 1 and shown is not None else retries(work),
         window_s,
         _deadline_met(work, window_s, to_start_s, now_s - zero_s),
         work.client_gone,
@@ -133,9 +133,12 @@ def _deadline_met(work: Work, window_s: float | None, to_start_s: float | None, 
     return None if callers and total_s <= window_s else False
 
 
-def retries(attempts: list[Attempt]) -> int:
-    """Connections that were stale and replaced, over all attempts."""
-    return attempts[0].retries if len(attempts) == 1 else sum([attempt.retries for attempt in attempts])
+def retries(work: Work) -> int:
+    """Tries that were made again: by `retry`, and connections that were stale and replaced, over all attempts."""
+    attempts = work.attempts
+    return work.retried + (
+        attempts[0].retries if len(attempts) == 1 else sum([attempt.retries for attempt in attempts])
+    )
 
 
 def overhead_s(work: Work) -> float:

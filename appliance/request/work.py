@@ -32,6 +32,7 @@ class Work:
         "racing",
         "reason",
         "response_id",
+        "retried",
         "settled",
         "skipped",
         "status",
@@ -48,6 +49,7 @@ class Work:
         self.model: str | None = None
         self.plan: Plan | None = None
         self.racing = False
+        self.retried = 0
         self.counted = False
         self.settled = False
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open

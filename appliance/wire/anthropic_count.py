@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.domain.errors import UpstreamFault
 from appliance.domain.tokens import NO_TOKENS
-from appliance.wire.anthropic_messages import Assembler, StreamReader, error_event, keep_alive
+from appliance.wire.anthropic_messages import Assembler, StreamReader, cost_event, error_event, keep_alive
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Answer, Asked
 from appliance.wire.openai_request import read_asked, write_body
@@ -22,6 +22,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",

@@ -33,6 +33,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",
@@ -212,6 +213,11 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
 def keep_alive(framing: Framing = "sse") -> bytes:
     """The dialect's own `ping`, which its SDKs skip wherever it comes."""
     return _PING
+
+
+def cost_event(facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+    """An event of our own: unknown events must be ignored, by the documentation."""
+    return event(_ENCODER.encode({"type": "startline_cost", "startline": facts}), b"startline_cost")
 
 
 def error_event(

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from appliance.domain.errors import Fault, UpstreamFault
+from appliance.domain.routing import NO_OPTIONS, Options
 from appliance.domain.tier import StartWithin
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.wire.body import RequestBody
@@ -30,6 +31,7 @@ class Asked(msgspec.Struct, frozen=True):
     `service_tier` is the client's own value as sent, `start_within` its wish from body or header (body first).
     `estimated_input_tokens` is a quarter of the body's bytes. `why_not_raced` is None when it may be raced.
     `framing` is that of the client's stream, `action` what the path says is to be done, where one dialect has several.
+    `ours`: fields beside `start_within` that go no further.
     """
 
     model: str
@@ -43,6 +45,8 @@ class Asked(msgspec.Struct, frozen=True):
     not_raced: "WhyNotRaced"
     framing: Framing = "sse"
     action: str = ""
+    options: Options = NO_OPTIONS
+    ours: tuple[str, ...] = ()
 
     @property
     def why_not_raced(self) -> str | None:
@@ -189,6 +193,10 @@ class Dialect(Protocol):
 
     def keep_alive(self, framing: Framing = "sse") -> bytes:
         """Bytes that keep a silent stream open and that every client ignores."""
+        ...
+
+    def cost_event(self, facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+        """What a client that sent `include_cost` is told before the terminal event; b"" where no SDK could read it."""
         ...
 
     def error_event(

@@ -38,6 +38,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",
@@ -122,7 +123,7 @@ def path(asked: Asked, *, model: str, stream: bool) -> bytes:
 
 def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
     """The body to send. Model and stream are in the path, usage comes unasked."""
-    return write_body(asked.body, tier, {}, "serviceTier")
+    return write_body(asked, tier, {}, "serviceTier")
 
 
 class StreamReader(OpenAIStream):
@@ -228,6 +229,11 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
 def keep_alive(framing: Framing = "sse") -> bytes:
     """An empty line: legal between events and between the elements of an array, and every SDK ignores it."""
     return b"\n"
+
+
+def cost_event(facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+    """Nothing: the SDK refuses fields that it does not know."""
+    return b""
 
 
 def error_event(

@@ -96,7 +96,7 @@ def path(asked: Asked, *, model: str, stream: bool) -> bytes:
 def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
     """The body to send; usage comes unasked."""
     name = "model" if asked.body.is_set("model") else "agent"
-    return write_body(asked.body, tier, {} if model == asked.model else {name: _ENCODER.encode(model)}, "service_tier")
+    return write_body(asked, tier, {} if model == asked.model else {name: _ENCODER.encode(model)}, "service_tier")
 
 
 class StreamReader(OpenAIStream):
@@ -178,6 +178,11 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
 def keep_alive(framing: Framing = "sse") -> bytes:
     """An empty line, which every SDK ignores."""
     return b"\n"
+
+
+def cost_event(facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+    """Nothing: the SDK knows all events."""
+    return b""
 
 
 def error_event(

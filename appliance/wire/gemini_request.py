@@ -13,6 +13,7 @@ from appliance.domain.tier import canonical_tier
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Asked, Framing, WhyNotRaced
 from appliance.wire.openai_request import MOST_MODEL_CHARACTERS, OURS, start_within_of
+from appliance.wire.routing_fields import read_options
 
 _ENCODER = msgspec.json.Encoder()
 _TIERS = ("serviceTier", "service_tier")
@@ -70,6 +71,7 @@ def read_asked(
     if len(model) > MOST_MODEL_CHARACTERS:
         raise CallerFault("bad_request", "model is too long.", param="model")
     tier = tier_of(body)
+    options, ours = read_options(body)
     within = None
     if header_start_within is not None or "start_within" in body:
         within = start_within_of(body, header_start_within)
@@ -86,12 +88,15 @@ def read_asked(
         body=body,
         not_raced=not_raced,
         framing=framing,
+        options=options,
+        ours=ours,
     )
 
 
-def write_body(body: RequestBody, tier: str | None, more: dict[str, bytes | None], tier_name: str) -> bytes:
+def write_body(asked: Asked, tier: str | None, more: dict[str, bytes | None], tier_name: str) -> bytes:
     """The upstream body: exactly `tier` as service tier (None: none), our own fields removed, `more` set."""
-    replaced: dict[str, bytes | None] = {name: None for name in (*OURS, *_TIERS) if name in body}
+    body = asked.body
+    replaced: dict[str, bytes | None] = {name: None for name in (*OURS, *_TIERS, *asked.ours) if name in body}
     if tier is not None:
         replaced[tier_name] = _ENCODER.encode(tier)
     return body.encode(replaced | more)

@@ -11,7 +11,7 @@ from appliance.domain.errors import UpstreamFault
 from appliance.domain.tokens import NO_TOKENS
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Answer, Asked
-from appliance.wire.gemini_generate import COMMENTS, Assembler, StreamReader, error_event, keep_alive
+from appliance.wire.gemini_generate import COMMENTS, Assembler, StreamReader, cost_event, error_event, keep_alive
 from appliance.wire.gemini_request import model_and_action, model_path, read_asked, write_body
 from appliance.wire.openai_stream import UNREADABLE
 from appliance.wire.provider_errors import in_stream
@@ -23,6 +23,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",
@@ -62,7 +63,7 @@ def path(asked: Asked, *, model: str, stream: bool) -> bytes:
 
 def upstream_body(asked: Asked, *, model: str, tier: str | None, stream: bool, add_usage: bool) -> bytes:
     """The body to send."""
-    return write_body(asked.body, None, {}, "serviceTier")
+    return write_body(asked, None, {}, "serviceTier")
 
 
 def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = None) -> Answer:

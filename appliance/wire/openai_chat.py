@@ -33,6 +33,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",
@@ -243,6 +244,12 @@ def read_answer(body: bytes, *, provider: str = "", tier_asked: str | None = Non
 def keep_alive(framing: Framing = "sse") -> bytes:
     """Bytes that keep a silent stream open and that every client ignores."""
     return comment(b"keep-alive")
+
+
+def cost_event(facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+    """A chunk without choices, as the one with the usage is."""
+    told = {"object": "chat.completion.chunk", "choices": [], "startline": facts}
+    return event(_ENCODER.encode({"id": "", "created": 0, "model": "", **told}))
 
 
 def error_event(

@@ -6,7 +6,7 @@ from appliance.domain.errors import Fault
 from appliance.wire import openai_chat
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Answer, Asked, Framing
-from appliance.wire.openai_chat import Assembler, StreamReader
+from appliance.wire.openai_chat import Assembler, StreamReader, cost_event
 from appliance.wire.openai_request import read_asked, write_body
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TIER_HEADER",
     "Assembler",
     "StreamReader",
+    "cost_event",
     "error_event",
     "keep_alive",
     "path",

@@ -3,9 +3,11 @@
 import msgspec
 
 from appliance.domain.errors import CallerFault
+from appliance.domain.routing import NO_OPTIONS
 from appliance.domain.tier import StartWithin, parse_start_within
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Asked, WhyNotRaced
+from appliance.wire.routing_fields import FIELDS, read_options
 
 OURS = ("start_within",)
 """Fields of Startline: no provider sees them."""
@@ -48,6 +50,7 @@ def read_asked(
         within = start_within_of(body, header_start_within)
     if tier is not None and within is not None:
         raise CallerFault("service_tier_not_allowed", param="service_tier")
+    options, ours = (NO_OPTIONS, ()) if FIELDS.isdisjoint(names) else read_options(body)
     most: int | None = None
     for name in limits:
         if name in names:
@@ -69,6 +72,8 @@ def read_asked(
         estimated_input_tokens=body.size_bytes // 4,
         body=body,
         not_raced=not_raced,
+        options=options,
+        ours=ours,
     )
 
 
@@ -112,6 +117,8 @@ def write_body(asked: Asked, *, model: str, tier: str | None, stream: bool, incl
     for name in OURS:
         if name in names:
             replaced[name] = None
+    for name in asked.ours:
+        replaced[name] = None
     if model != asked.model:
         replaced["model"] = _ENCODER.encode(model)
     if tier is None:

@@ -250,6 +250,12 @@ def keep_alive(framing: Framing = "sse") -> bytes:
     return comment(b"keep-alive")
 
 
+def cost_event(facts: dict[str, object], *, sequence_number: int = 0) -> bytes:
+    """An event of our own: SDKs and agents ignore what they do not know."""
+    told = {"type": "startline.cost", "sequence_number": sequence_number, "startline": facts}
+    return event(_ENCODER.encode(told), b"startline.cost")
+
+
 def error_event(
     fault: Fault,
     *,

@@ -114,7 +114,7 @@ def test_it_is_forgotten_when_it_is_well_or_nobody_asks() -> None:
 
 def test_every_fault_of_a_provider_has_its_word() -> None:
     """A new code of a provider's faults must be entered, or be named here as one that says nothing."""
-    nothing = {"provider_key_rejected", "provider_rate_limited", "provider_rejected"}
+    nothing = {"provider_key_rejected", "provider_rate_limited", "provider_rejected", "provider_model_mismatch"}
     assert set(WORDS) | nothing == {code for code in FAULTS if code.startswith("provider_")}
 
 

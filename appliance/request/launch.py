@@ -1,0 +1,151 @@
+"""Makes the attempts of one request: what is sent to whom, in which dialect. The rule: one place builds an attempt.
+
+Nearly always all rungs are of one provider, whose target is looked up once; a chain of providers has one for each.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from appliance.domain.catalog import Provider
+from appliance.domain.errors import ApplianceFault
+from appliance.policy.plan import Plan
+from appliance.policy.prices import PriceTable
+from appliance.request.breakers import Breakers
+from appliance.request.call import Call
+from appliance.request.plan import Planner
+from appliance.request.settle import begun_record
+from appliance.request.work import Work
+from appliance.settings import Settings
+from appliance.store.ports import Directory, Ledger
+from appliance.upstream.attempt import Attempt
+from appliance.upstream.headers import Header, to_provider
+from appliance.upstream.query import with_query
+from appliance.upstream.target import Target
+from appliance.upstream.transport import Pool
+from appliance.wire.dialect import Asked, Dialect
+from appliance.wire.provider_errors import family_of
+
+
+class Shared(Protocol):
+    """What launching needs of the gateway."""
+
+    settings: Settings
+    directory: Directory
+    ledger: Ledger
+    prices: PriceTable
+    pool: Pool
+    planner: Planner
+    breakers: Breakers
+    unix_s: Callable[[], float]
+
+    def hold(self, call: Call, size_bytes: int) -> None:
+        """Count bytes that the call holds."""
+        ...
+
+
+class Launcher:
+    """The attempts of one request. `plan` may be replaced by the plan of another try."""
+
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_dialect",
+        "_gateway",
+        "_headers",
+        "_hold",
+        "_provider",
+        "_target",
+        "_work",
+        "plan",
+        "stream",
+    )
+
+    def __init__(self, gateway: Shared, call: Call, work: Work, plan: Plan, dialect: Dialect) -> None:
+        admitted, provider = work.admitted, work.provider
+        if admitted is None or provider is None:
+            raise ApplianceFault("internal_error")
+        self.plan = plan
+        self.stream = admitted.asked.stream or plan.races
+        self._gateway = gateway
+        self._call = call
+        self._work = work
+        self._dialect = dialect
+        self._asked: Asked = admitted.asked
+        self._provider = provider
+        self._headers: list[Header] = to_provider(call.headers, family_of(dialect.NAME))
+        self._target = self._target_at(provider)
+
+        def hold(size_bytes: int) -> None:  # of the call alone: an attempt that held this would be held by it, for good
+            gateway.hold(call, size_bytes)
+
+        self._hold = hold
+
+    def __call__(self, place: int) -> Attempt:
+        """The attempt of the rung at this place of the plan."""
+        gateway, asked, work, stream = self._gateway, self._asked, self._work, self.stream
+        rung = self.plan.rungs[place].rung
+        target = self._target if rung.provider == self._provider.name else self._elsewhere(rung.provider)
+        provider = target.provider
+        body = self._dialect.upstream_body(
+            asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
+        )
+        reader = (
+            self._dialect.StreamReader(
+                started_at=self._call.key.started_at,
+                drop_usage=asked.stream and not asked.include_usage,
+                provider=provider.name,
+                tier_asked=rung.tier,
+                framing=asked.framing if asked.stream else "sse",
+            )
+            if stream
+            else None
+        )
+        attempt = Attempt(
+            gateway.pool,
+            target,
+            rung,
+            len(work.attempts) + 1,
+            dialect=self._dialect,
+            headers=self._headers,
+            body=body,
+            reader=reader,
+            now_unix_s=gateway.unix_s,
+            most_bytes=gateway.settings.max_answer_bytes,
+            hold=self._hold,
+        )
+        if gateway.breakers.suspects:
+            gateway.breakers.admit(attempt, trio.current_time())
+        if not work.attempts:
+            gateway.ledger.begin(begun_record(work, self.plan, gateway.prices))
+        work.attempts.append(attempt)
+        return attempt
+
+    def secret(self, attempt: Attempt) -> Callable[[], str]:
+        """What gives the credential of an attempt when it is sent."""
+        directory, provider = self._gateway.directory, attempt.target.provider
+        return lambda: directory.secret(provider)
+
+    async def warm(self, place: int) -> None:
+        """Have a connection ready for a rung."""
+        rung = self.plan.rungs[place].rung
+        target = self._target if rung.provider == self._provider.name else self._elsewhere(rung.provider)
+        await self._gateway.pool.warm(target.origin)
+
+    def begun(self, attempt: Attempt) -> None:
+        """Tell the breakers how an attempt began."""
+        if attempt.fault is not None or self._gateway.breakers.suspects:
+            self._gateway.breakers.begun(attempt, trio.current_time())
+
+    def _elsewhere(self, name: str) -> Target:
+        return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, name))
+
+    def _target_at(self, provider: Provider) -> Target:
+        call = self._call
+        path = call.endpoint.upstream or self._dialect.path(
+            self._asked, model=self._work.model or "", stream=self.stream
+        )
+        if call.query:
+            path = with_query(path, call.query)
+        return self._gateway.planner.target(provider, self._dialect.NAME, path)
