@@ -82,8 +82,11 @@ def fault_of(error: Any, data: bytes, source: Source) -> UpstreamFault:
 
 
 def citation_of(raw: Raw) -> Citation:
-    """A citation; as it stood on the wire, too. Raises msgspec.DecodeError."""
-    told = _CITATION.decode(raw)
+    """A citation; as it stood on the wire, too."""
+    try:
+        told = _CITATION.decode(raw)
+    except msgspec.DecodeError:
+        told = CitationShape()  # in a form of a provider's own
     native = Opaque("anthropic_messages", told.type, raw.copy())
     return Citation(told.url or told.source, told.title or told.document_title, told.cited_text, native=native)
 

@@ -5,7 +5,7 @@ Usage is zero at the start, where other providers have not told it, and whole in
 opens with its first words or its seal, which says what kind it is; one with neither is left out.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -37,12 +37,14 @@ _BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":'
 _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
+_BEFORE: Final = frozenset({Started, Failed, Ping})
+"""Events that may come before `message_start`."""
 
 
 class AnswerWriter:
     """See `codec.AnswerWriter`."""
 
-    __slots__ = ("_heads", "_indexes", "_next", "_refused", "_reply", "_stopped", "_usage", "_waiting")
+    __slots__ = ("_begun", "_heads", "_indexes", "_next", "_refused", "_reply", "_stopped", "_usage", "_waiting")
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -52,11 +54,13 @@ class AnswerWriter:
         self._waiting: set[int] = set()  # parts of reasoning without a block yet
         self._stopped = Stopped("end")
         self._usage: UsageTold | None = None
-        self._refused = False
+        self._refused = self._begun = False
 
     def write(self, event: Event) -> bytes:
         """See `codec.AnswerWriter`."""
         kind = type(event)
+        if not self._begun and kind not in _BEFORE:
+            return self._started(Started()) + self.write(event)  # a provider that did not say that it starts
         if isinstance(event, TextDelta | RefusalDelta):
             return self._heads[event.index] + b'{"type":"text_delta","text":' + _ENCODER.encode(event.text) + b"}}\n\n"
         if isinstance(event, ArgumentsDelta):
@@ -100,6 +104,7 @@ class AnswerWriter:
         raise TypeError(f"not an event: {kind.__name__}")
 
     def _started(self, event: Started) -> bytes:
+        self._begun = True
         message: dict[str, Any] = {
             "id": event.id or self._reply.id,
             "type": "message",

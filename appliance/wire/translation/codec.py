@@ -11,6 +11,9 @@ from appliance.domain.stream import Answer, Event
 UNNAMED = "answer"
 """The label of a schema that nobody named, where a dialect insists on one; read back as no name."""
 
+UNNAMED_FILES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
+"""The same for documents, which OpenAI's dialects take only with a name; by media type."""
+
 Quirk = Literal[
     "max_tokens",  # wants `max_tokens` where OpenAI has `max_completion_tokens`
     "no_developer",  # knows no role `developer`

@@ -108,7 +108,7 @@ DROPS: Final[tuple[Drop, ...]] = (
     Drop("openai_chat.modalities=text", ALL, "dropped", "Says what is usual."),
     Drop("openai_chat.user", ALL, "dropped", "`safety_identifier` stands beside it and is kept."),
     Drop("openai_chat.messages[].annotations", ALL, "dropped", "Marks on a past answer; its words are kept."),
-    Drop("openai_chat.messages[].parsed", ALL, "dropped", "What the SDK made of the content, which is kept."),
+    Drop("openai_chat.messages[].parsed", ALL, "dropped", "What the SDK made of content or arguments, which are kept."),
     Drop("openai_chat.messages[].name", ALL, "dropped", "On a tool's result it only repeats the call's name."),
     Drop("openai_chat.stream_options.include_obfuscation", ALL, "dropped", "Padding; the content is the same."),
 )

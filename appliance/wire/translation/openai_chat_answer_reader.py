@@ -5,6 +5,8 @@ the finish reason. It is whole with [DONE], or when it ends after a finish reaso
 Source: the official SDK's `ChatCompletionChunk` and `ChatCompletion`; reasoning fields as in openai_chat_reasoning.
 """
 
+from msgspec import Raw
+
 from appliance.domain.chat import ToolCall
 from appliance.domain.errors import UpstreamFault
 from appliance.domain.stream import (
@@ -19,7 +21,6 @@ from appliance.domain.stream import (
     ReasoningDelta,
     RefusalDelta,
     Sealed,
-    Started,
     Stopped,
     TextDelta,
     UsageTold,
@@ -32,14 +33,17 @@ from appliance.wire.tokens_openai import read_usage
 from appliance.wire.translation.codec import Source
 from appliance.wire.translation.openai_chat_answer_shapes import (
     CHUNK,
-    AnnotationShape,
     CallShape,
     ChoiceShape,
     DetailShape,
-    citation_of,
+    arguments_of,
+    citations_of,
+    details_of,
     fault_of,
     logprobs_of,
+    started_of,
     stop_of,
+    words_of,
 )
 from appliance.wire.translation.openai_chat_reasoning import seal_of
 
@@ -134,10 +138,9 @@ class AnswerReader:
         if chunk.error or chunk.object == "error" or name == b"error":
             self._fail(fault_of(chunk, data, self._source))
             return
-        if not self._begun:
+        if not self._begun and (chunk.id or chunk.choices):  # Azure's first chunk has neither
             self._begun = True
-            created = None if chunk.created is None else int(chunk.created)
-            self._events.append(Started(chunk.id or "", chunk.model or "", created))
+            self._events.append(started_of(chunk))
         if chunk.service_tier is not None or chunk.service_tier_used is not None:
             self._tier = word(chunk.service_tier_used) or word(chunk.service_tier) or self._tier
         for choice in chunk.choices or ():
@@ -150,15 +153,19 @@ class AnswerReader:
     def _choose(self, choice: ChoiceShape) -> None:
         delta = choice.delta
         if delta is not None:
-            if delta.reasoning_details:
-                self._think(delta.reasoning_details)
+            if delta.reasoning_details and (details := details_of(delta.reasoning_details)):
+                self._think(details)
             elif delta.reasoning_content or delta.reasoning:
                 part = self._part("reasoning")
                 self._events.append(ReasoningDelta(part, delta.reasoning_content or delta.reasoning or ""))
-            if delta.content:
+            content = delta.content
+            thought, text = ("", content) if isinstance(content, str) else words_of(content)
+            if thought:
+                self._events.append(ReasoningDelta(self._part("reasoning"), thought))
+            if text:
                 part = self._part("text")
-                self._chars += len(delta.content)
-                self._events.append(TextDelta(part, delta.content, logprobs_of(choice.logprobs)))
+                self._chars += len(text)
+                self._events.append(TextDelta(part, text, logprobs_of(choice.logprobs)))
             if delta.annotations:
                 self._cite(delta.annotations)
             if delta.refusal:
@@ -206,12 +213,9 @@ class AnswerReader:
                 self._events.append(Sealed(part, seal))
                 self._close()
 
-    def _cite(self, annotations: list[AnnotationShape]) -> None:
+    def _cite(self, annotations: list[Raw]) -> None:
         part = self._part("text")
-        for annotation in annotations:
-            told = annotation.url_citation
-            if told is not None:
-                self._events.append(Cited(part, citation_of(told, self._text_start)))
+        self._events += [Cited(part, citation) for citation in citations_of(annotations, self._text_start)]
 
     def _call(self, fragment: CallShape) -> None:
         found: int | None = None
@@ -232,7 +236,10 @@ class AnswerReader:
             call = ToolCall(fragment.id or f"call_{found}", name, "", custom=custom is not None)
             self._calls.append((fragment.index, call.id, found))
             self._events.append(PartOpened(found, "tool_call", call))
-        piece = custom.input if custom is not None else fragment.function and fragment.function.arguments
+        if custom is not None:
+            piece = custom.input
+        else:
+            piece = None if fragment.function is None else arguments_of(fragment.function)
         if piece:
             self._events.append(ArgumentsDelta(found, piece))
 

@@ -1,19 +1,25 @@
 """What a Chat Completions answer looks like, and its pieces in no dialect. The rule: what is not known is ignored.
 
+What is content must have its type, or the answer is garbled; what stands beside it (log-probabilities, annotations,
+details of reasoning) is left out if a provider writes it in its own way.
+
 Source: the official SDK's `ChatCompletionChunk` and `ChatCompletion`; reasoning fields as in openai_chat_reasoning.
 """
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from appliance.domain.chat import Citation, TokenLogprob
 from appliance.domain.errors import UpstreamFault
-from appliance.domain.stream import StopReason
+from appliance.domain.stream import Started, StopReason
 from appliance.domain.tokens import Tokens
 from appliance.wire.provider_errors import in_stream
 from appliance.wire.translation.codec import Source
 from appliance.wire.translation.openai_chat_shapes import ReasoningDetail
+
+T = TypeVar("T")
 
 _ENCODER = msgspec.json.Encoder()
 STOPS: Final[dict[str, StopReason]] = {
@@ -79,7 +85,7 @@ class FunctionShape(msgspec.Struct):
     """The function of a call, or a fragment of it."""
 
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | dict[str, Any] | None = None
 
 
 class CustomShape(msgspec.Struct):
@@ -102,16 +108,24 @@ class DetailShape(ReasoningDetail, forbid_unknown_fields=False):
     """An entry of `reasoning_details`, whatever else it holds."""
 
 
+class PieceShape(msgspec.Struct):
+    """A piece of content where a provider (Mistral) writes a list of them."""
+
+    type: str = ""
+    text: str | None = None
+    thinking: "str | list[PieceShape] | None" = None
+
+
 class MessageShape(msgspec.Struct):
     """A delta, and a whole message: both have these."""
 
-    content: str | None = None
+    content: str | list[PieceShape] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[CallShape] | None = None
     refusal: str | None = None
-    reasoning_details: list[DetailShape] | None = None
-    annotations: list[AnnotationShape] | None = None
+    reasoning_details: list[Raw] | None = None
+    annotations: list[Raw] | None = None
     function_call: FunctionShape | None = None  # the form of calls before tools
 
 
@@ -121,16 +135,16 @@ class ChoiceShape(msgspec.Struct):
     index: int = 0
     delta: MessageShape | None = None
     message: MessageShape | None = None
-    finish_reason: str | None = None
-    logprobs: LogprobsShape | None = None
+    finish_reason: Any = None
+    logprobs: Raw | UnsetType = UNSET
 
 
 class ChunkShape(msgspec.Struct):
     """A chunk, and a whole answer: both have these."""
 
-    id: str | None = None
-    model: str | None = None
-    created: float | None = None
+    id: Any = None
+    model: Any = None
+    created: Any = None
     choices: list[ChoiceShape] | None = None
     usage: Any = None
     service_tier: Any = None
@@ -140,6 +154,10 @@ class ChunkShape(msgspec.Struct):
 
 
 CHUNK = msgspec.json.Decoder(ChunkShape)
+_LOGPROBS = msgspec.json.Decoder(LogprobsShape)
+_DETAIL = msgspec.json.Decoder(DetailShape)
+_ANNOTATION = msgspec.json.Decoder(AnnotationShape)
+_NULL = Raw(b"null")
 
 
 def fault_of(chunk: ChunkShape, data: bytes, source: Source) -> UpstreamFault:
@@ -149,15 +167,44 @@ def fault_of(chunk: ChunkShape, data: bytes, source: Source) -> UpstreamFault:
     return in_stream(error, body, provider=source.provider, tier_asked=source.tier_asked)
 
 
-def stop_of(finish_reason: str, *, called: bool) -> StopReason:
+def started_of(chunk: ChunkShape) -> Started:
+    """What the first chunk, or a whole answer, says of itself."""
+    return Started(
+        chunk.id if isinstance(chunk.id, str) else "",
+        chunk.model if isinstance(chunk.model, str) else "",
+        int(chunk.created) if isinstance(chunk.created, int | float) else None,
+    )
+
+
+def words_of(content: str | list[PieceShape] | None) -> tuple[str, str]:
+    """(what was thought, what was said) in a content."""
+    if content is None or isinstance(content, str):
+        return "", content or ""
+    thought = "".join("".join(words_of(piece.thinking)) for piece in content)
+    return thought, "".join(piece.text or "" for piece in content)
+
+
+def arguments_of(function: FunctionShape) -> str:
+    """A fragment of arguments as JSON text; some local servers write the object itself."""
+    given = function.arguments
+    return given if isinstance(given, str) else "" if given is None else _ENCODER.encode(given).decode()
+
+
+def stop_of(finish_reason: Any, *, called: bool) -> StopReason:
     """Why it stopped. With a tool chosen by name OpenAI says `stop` after a call: other agents would end."""
-    stop = STOPS.get(finish_reason, "end")
+    stop = STOPS.get(finish_reason, "end") if isinstance(finish_reason, str) else "end"
     return "tool_calls" if called and stop == "end" else stop
 
 
-def logprobs_of(told: LogprobsShape | None) -> tuple[TokenLogprob, ...] | None:
+def logprobs_of(raw: Raw | UnsetType) -> tuple[TokenLogprob, ...] | None:
     """The log-probabilities of the content; None if none were told."""
-    if told is None or told.content is None:
+    if raw is UNSET or raw == _NULL:
+        return None
+    try:
+        told = _LOGPROBS.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    if told.content is None:
         return None
     return tuple(
         TokenLogprob(
@@ -170,8 +217,25 @@ def logprobs_of(told: LogprobsShape | None) -> tuple[TokenLogprob, ...] | None:
     )
 
 
-def citation_of(told: UrlCitationShape, start: int) -> Citation:
-    """A citation of a part that begins at character `start` of the content."""
+def details_of(raws: list[Raw] | None) -> list[DetailShape]:
+    """The entries of `reasoning_details` that can be read."""
+    return [detail for raw in raws or () if (detail := _read(_DETAIL, raw)) is not None]
+
+
+def citations_of(raws: list[Raw] | None, start: int) -> list[Citation]:
+    """The pages cited, in a part that begins at character `start` of the content."""
+    noted = (_read(_ANNOTATION, raw) for raw in raws or ())
+    return [_citation(note.url_citation, start) for note in noted if note is not None and note.url_citation is not None]
+
+
+def _read(decoder: "msgspec.json.Decoder[T]", raw: Raw) -> T | None:
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+def _citation(told: UrlCitationShape, start: int) -> Citation:
     return Citation(
         told.url,
         told.title,

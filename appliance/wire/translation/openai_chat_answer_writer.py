@@ -6,7 +6,7 @@ Reasoning goes out as `reasoning_content` for clients that show it and as `reaso
 back (see openai_chat_reasoning); a block that only another dialect knows goes out not at all.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -38,6 +38,8 @@ from appliance.wire.translation.openai_chat_answer_shapes import (
 from appliance.wire.translation.openai_chat_reasoning import detail_of_seal
 
 _ENCODER = msgspec.json.Encoder()
+_BEFORE: Final = frozenset({Started, Failed, Ping})
+"""Events that may come before the head."""
 
 
 class AnswerWriter:
@@ -75,6 +77,8 @@ class AnswerWriter:
     def write(self, event: Event) -> bytes:
         """See `codec.AnswerWriter`."""
         kind = type(event)
+        if not self._head and kind not in _BEFORE:
+            return self._started(Started()) + self.write(event)  # a provider that did not say that it starts
         if kind is TextDelta:
             return self._text(event)  # type: ignore[arg-type]  # as its type says; isinstance costs more
         if isinstance(event, ArgumentsDelta):

@@ -28,7 +28,7 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import openai_chat_shapes as shapes
-from appliance.wire.translation.codec import UNNAMED
+from appliance.wire.translation.codec import UNNAMED, UNNAMED_FILES
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.openai_chat_reasoning import read_details
 from appliance.wire.translation.strict import read, top_level
@@ -152,7 +152,8 @@ def _file(file: shapes.FileFile, cache: Cache | None) -> File:
     source = data_url(file.file_data or "")
     if isinstance(source, Url):  # bare base64
         source = Inline("application/pdf", source.url)
-    return File(source, file.filename, cache=cache)
+    name = None if file.filename == UNNAMED_FILES.get(source.media_type) else file.filename
+    return File(source, name, cache=cache)
 
 
 def data_url(url: str) -> Url | Inline:
@@ -177,7 +178,7 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
         thought = read_details(message.reasoning_details)
     elif words := message.reasoning_content or message.reasoning:
         thought = [Reasoning(words)]
-    calls = [_call(call) for call in message.tool_calls or ()]
+    calls = [_call(call, extras) for call in message.tool_calls or ()]
     ids = {call.id for call in calls}
     signed = {block.seal.id: block for block in thought if block.seal is not None and block.seal.kind == "part"}
     parts += [block for block in thought if block.seal is None or block.seal.id not in ids or block.seal.kind != "part"]
@@ -205,8 +206,10 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
     return tuple(parts)
 
 
-def _call(call: shapes.FunctionCall | shapes.CustomCall) -> ToolCall:
+def _call(call: shapes.FunctionCall | shapes.CustomCall, extras: dict[str, Raw]) -> ToolCall:
     if isinstance(call, shapes.FunctionCall):
+        if _given(call.function.parsed_arguments) is not None:
+            extras["messages[].parsed"] = _TRUE
         return ToolCall(call.id, call.function.name, call.function.arguments)
     return ToolCall(call.id, call.custom.name, call.custom.input, custom=True)
 

@@ -29,7 +29,7 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import openai_chat_shapes as shapes
-from appliance.wire.translation.codec import UNNAMED, Target, Written
+from appliance.wire.translation.codec import UNNAMED, UNNAMED_FILES, Target, Written
 from appliance.wire.translation.drops import Inexpressible, Losses
 from appliance.wire.translation.openai_chat_reasoning import details_of
 
@@ -168,9 +168,11 @@ class _Messages:
             raise Inexpressible(at, "a document's URL cannot be said here: send the document")
         elif isinstance(source, PlainText):
             data = base64.b64encode(source.text.encode()).decode()
-            told = shapes.FileFile(file_data=f"data:text/plain;base64,{data}", filename=file.name)
+            name = file.name or UNNAMED_FILES["text/plain"]
+            told = shapes.FileFile(file_data=f"data:text/plain;base64,{data}", filename=name)
         else:
-            told = shapes.FileFile(file_data=f"data:{source.media_type};base64,{source.data}", filename=file.name)
+            name = file.name or UNNAMED_FILES.get(source.media_type, "document")
+            told = shapes.FileFile(file_data=f"data:{source.media_type};base64,{source.data}", filename=name)
         return shapes.FilePart(told, self._cache(file.cache))
 
     def _results(self, turn: Turn, at: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import Raw, UnsetType
 
 from appliance.domain.chat import Reasoning, Refusal, Text, ToolCall
 from appliance.domain.errors import UpstreamFault
@@ -15,17 +16,21 @@ from appliance.wire.translation.codec import Reply, Source
 from appliance.wire.translation.openai_chat_answer_shapes import (
     CHUNK,
     FINISH,
-    LogprobsShape,
     MessageShape,
     annotation_object,
-    citation_of,
+    arguments_of,
+    citations_of,
+    details_of,
     fault_of,
     logprob_object,
     logprobs_of,
+    started_of,
     stop_of,
     usage_object,
+    words_of,
 )
-from appliance.wire.translation.openai_chat_reasoning import details_of, read_details
+from appliance.wire.translation.openai_chat_reasoning import details_of as entries_of
+from appliance.wire.translation.openai_chat_reasoning import read_details
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -45,11 +50,12 @@ def read_answer(body: bytes, source: Source) -> Answer:
         raise UpstreamFault("provider_garbled", provider=source.provider, phase="body")
     tier = word(whole.service_tier_used) or word(whole.service_tier)
     tokens = None if whole.usage is None else read_usage(whole.usage)
+    started = started_of(whole)
     called = bool(choice.message.tool_calls or choice.message.function_call)
     return Answer(
-        id=whole.id or "",
-        model=whole.model or "",
-        created=None if whole.created is None else int(whole.created),
+        id=started.id,
+        model=started.model,
+        created=started.created,
         parts=_parts(choice.message, choice.logprobs),
         stop=Stopped(stop_of(choice.finish_reason or "stop", called=called)),
         usage=tokens if tokens is not None or tier is None else UNKNOWN_TOKENS,
@@ -57,17 +63,16 @@ def read_answer(body: bytes, source: Source) -> Answer:
     )
 
 
-def _parts(message: MessageShape, logprobs: LogprobsShape | None) -> tuple[AnswerPart, ...]:
+def _parts(message: MessageShape, logprobs: Raw | UnsetType) -> tuple[AnswerPart, ...]:
     parts: list[AnswerPart] = []
-    if message.reasoning_details:
-        parts += read_details(list(message.reasoning_details))
-    elif words := message.reasoning_content or message.reasoning:
+    thought, text = words_of(message.content)
+    if message.reasoning_details and (details := details_of(message.reasoning_details)):
+        parts += read_details(list(details))
+    elif words := message.reasoning_content or message.reasoning or thought:
         parts.append(Reasoning(words))
-    if message.content or message.annotations:
-        cited = tuple(
-            citation_of(one.url_citation, 0) for one in message.annotations or () if one.url_citation is not None
-        )
-        parts.append(Text(message.content or "", citations=cited, logprobs=logprobs_of(logprobs)))
+    if text or message.annotations:
+        cited = tuple(citations_of(message.annotations, 0))
+        parts.append(Text(text, citations=cited, logprobs=logprobs_of(logprobs)))
     if message.refusal:
         parts.append(Refusal(message.refusal))
     for number, call in enumerate(message.tool_calls or ()):
@@ -75,9 +80,9 @@ def _parts(message: MessageShape, logprobs: LogprobsShape | None) -> tuple[Answe
         if call.custom is not None:
             parts.append(ToolCall(call_id, call.custom.name or "", call.custom.input or "", custom=True))
         elif call.function is not None:
-            parts.append(ToolCall(call_id, call.function.name or "", call.function.arguments or ""))
+            parts.append(ToolCall(call_id, call.function.name or "", arguments_of(call.function)))
     if message.function_call is not None:
-        parts.append(ToolCall("call_0", message.function_call.name or "", message.function_call.arguments or ""))
+        parts.append(ToolCall("call_0", message.function_call.name or "", arguments_of(message.function_call)))
     return tuple(parts)
 
 
@@ -119,7 +124,7 @@ def write_answer(answer: Answer, reply: Reply) -> bytes:
     if thought:
         message["reasoning_content"] = "".join(block.text for block in thought)
         message["reasoning_details"] = [
-            entry for index, block in enumerate(thought) for entry in details_of(block, index)
+            entry for index, block in enumerate(thought) for entry in entries_of(block, index)
         ]
     choice = {
         "index": 0,

@@ -5,7 +5,20 @@ from hypothesis import given, settings
 
 from appliance.domain.chat import Citation, Opaque, Reasoning, Refusal, Seal, Text, ToolCall
 from appliance.domain.errors import UpstreamFault
-from appliance.domain.stream import Answer, Event, Failed, PartOpened, Ping, Started, Stopped, TextDelta, fold, unfold
+from appliance.domain.stream import (
+    Answer,
+    Ended,
+    Event,
+    Failed,
+    PartClosed,
+    PartOpened,
+    Ping,
+    Started,
+    Stopped,
+    TextDelta,
+    fold,
+    unfold,
+)
 from appliance.domain.tokens import Tokens
 from appliance.wire.translation.anthropic import ANTHROPIC
 from appliance.wire.translation.seals import PREFIX, unstamp
@@ -114,6 +127,18 @@ def test_a_stamped_seal_is_not_mistaken_for_a_signature() -> None:
 def test_reasons_to_stop(part: object, stop: Stopped, reason: str) -> None:
     _, final = stream(write(part, stop=stop))
     assert (final.stop_reason, final.stop_sequence) == (reason, stop.sequence)
+
+
+def test_a_provider_that_does_not_say_that_it_starts_is_started() -> None:
+    events: list[Event] = [Ping(), PartOpened(0, "text"), TextDelta(0, "x"), PartClosed(0), Stopped("end"), Ended()]
+    kinds, final = stream(pairs.write_stream(ANTHROPIC, events))
+    assert kinds.count("message_start") == 1 and final.content[0].text == "x"
+
+
+def test_raw_json_of_a_provider_is_written_on_one_line() -> None:
+    raw = msgspec.Raw(b'{"type":"server_tool_use",\n "id":"s","name":"web_search","input":{"q":"a\\nb"}}')
+    _, final = stream(write(Opaque("anthropic_messages", "server_tool_use", raw)))
+    assert final.content[0].input == {"q": "a\nb"}
 
 
 def test_a_refusals_category_is_told() -> None:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.domain.chat import Citation, Reasoning, Seal, Text, ToolCall
-from appliance.domain.stream import Ended, Failed, Stopped, UsageTold, fold
+from appliance.domain.stream import Ended, Failed, Started, Stopped, UsageTold, fold
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 from tests.wire.streams import one_by_one
 from tests.wire.translation import pairs
@@ -85,3 +86,34 @@ def test_garbage_and_endless_events_are_the_providers_fault() -> None:
     for data in (b"data: {nonsense\n\n", b'data: {"choices":7}\n\n', b"data: " + b"x" * (17 << 20)):
         last = read(data)[-1]
         assert isinstance(last, Failed) and last.fault.code == "provider_garbled"
+
+
+def test_content_in_pieces_is_read_and_arguments_as_an_object_too() -> None:
+    events = read(
+        chunk(b'"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"so"}]}]}'),
+        chunk(b'"delta":{"content":[{"type":"text","text":"hi"}]}'),
+        chunk(
+            b'"delta":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"x":1}}}]},"finish_reason":"stop"'
+        ),
+    )
+    assert fold(events).parts == (Reasoning("so"), Text("hi"), ToolCall("a", "f", '{"x":1}'))
+
+
+def test_what_stands_beside_the_content_never_breaks_the_answer() -> None:
+    odd = {
+        "annotations": [7, {"url_citation": {"title": 7}}],
+        "reasoning_details": [{"type": 7}],
+        "reasoning": "so",
+        "content": "hi",
+    }
+    choice = {"delta": odd, "logprobs": {"tokens": ["hi"], "content": 7}, "finish_reason": 7}
+    data = msgspec.json.encode({"id": 7, "model": None, "created": "now", "choices": [choice]})
+    events = read(b"data: " + data + b"\n\ndata: [DONE]\n\n")
+    assert isinstance(events[-1], Ended)
+    assert fold(events).parts == (Reasoning("so"), Text("hi"))
+
+
+def test_azures_first_chunk_does_not_start_the_answer() -> None:
+    filtered = b'data: {"id":"","model":"","choices":[],"prompt_filter_results":[]}\n\n'
+    events = read(filtered, chunk(b'"delta":{"content":"x"},"finish_reason":"stop"'))
+    assert events[0] == Started("c", "m")

@@ -117,6 +117,11 @@ def test_usage_is_told_only_when_it_was_asked_for() -> None:
     assert b'"usage"' not in pairs.write_stream(OPENAI_CHAT, unfold(RICH), reply)
 
 
+def test_a_provider_that_does_not_say_that_it_starts_is_started() -> None:
+    events: list[Event] = [Ping(), PartOpened(0, "text"), TextDelta(0, "x"), PartClosed(0), Stopped("end"), Ended()]
+    assert chat_stream(pairs.write_stream(OPENAI_CHAT, events)).choices[0].message.content == "x"
+
+
 def test_log_probabilities_stand_beside_their_text() -> None:
     logprobs = (TokenLogprob("hé", -0.5, (104, 195, 169), (TokenLogprob("ha", -1.5),)),)
     answer = Answer(id="a", model="m", parts=(Text("hé", logprobs=logprobs),), stop=Stopped("end"))

@@ -155,15 +155,26 @@ def test_options_find_their_places() -> None:
     assert read(max_tokens=5, max_completion_tokens=6).max_output_tokens == 6
 
 
+def test_breakpoints_as_anthropic_writes_them_are_read_too() -> None:
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    tool = {"type": "function", "function": {"name": "f"}} | mark
+    asked = read([{"role": "system", "content": [{"type": "text", "text": "x"} | mark]}], tools=[tool])
+    assert asked.turns[0].parts == (Text("x", Cache(3600)),)
+    assert asked.tools[0].cache == Cache(3600)
+
+
 def test_what_has_no_place_becomes_an_extra() -> None:
     asked = read(
-        [{"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}]}],
+        [
+            {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}], "parsed": {"a": 1}},
+            {"role": "tool", "tool_call_id": "a", "content": "y", "name": "f"},
+        ],
         logit_bias={"1": 2}, modalities=["text"], user="a", safety_identifier="b", functions=None, brand_new=1,
         stream_options={"include_obfuscation": False},
     )  # fmt: skip
     assert set(asked.extras) == {
         "logit_bias", "modalities=text", "user", "brand_new", "stream_options.include_obfuscation",
-        "messages[].annotations",
+        "messages[].annotations", "messages[].parsed", "messages[].name",
     }  # fmt: skip
     assert Citation() not in asked.turns[0].parts[0].citations
 

@@ -141,6 +141,11 @@ def test_the_web_is_searched_by_its_own_option() -> None:
     assert "tools" not in body
 
 
+def test_a_document_without_a_name_gets_one_since_openai_insists() -> None:
+    (message,) = messages(Turn("user", (File(Inline("application/pdf", "JVBE")), File(PlainText("hi")))))
+    assert [part["file"]["filename"] for part in message["content"]] == ["document.pdf", "document.txt"]
+
+
 def test_documents_in_text_are_sent_as_files() -> None:
     (message,) = messages(Turn("user", (File(PlainText("hi"), "a.txt"), File(Uploaded("openai", "f1")))))
     assert [part["file"] for part in message["content"]] == [
