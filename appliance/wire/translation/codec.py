@@ -53,13 +53,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a writer of answers must know: the `id`, `model` and `created` (second) to tell where the answer has none.
 
-    `include_usage`: the client asked for usage in the stream (chat tells it only then).
+    `include_usage`: the client asked for usage in the stream (chat tells it only then). `framing`: server-sent events,
+    or the JSON array that a Gemini client gets which did not ask for them.
     """
 
     id: str
     model: str
     created: int
     include_usage: bool = False
+    framing: Literal["sse", "array"] = "sse"
 
 
 class Written(msgspec.Struct, frozen=True):
