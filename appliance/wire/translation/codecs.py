@@ -5,6 +5,7 @@ from typing import Final
 from appliance.domain.chat import DialectName
 from appliance.wire.translation.anthropic import ANTHROPIC
 from appliance.wire.translation.codec import Codec
+from appliance.wire.translation.gemini_generate import GEMINI_GENERATE
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 
 CODECS: Final[dict[DialectName, Codec]] = {
@@ -12,5 +13,6 @@ CODECS: Final[dict[DialectName, Codec]] = {
     for codec in (
         OPENAI_CHAT,
         ANTHROPIC,
+        GEMINI_GENERATE,
     )
 }

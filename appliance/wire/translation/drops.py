@@ -23,6 +23,7 @@ _CHAT: Final[tuple[DialectName, ...]] = ("openai_chat",)
 _OPENAI: Final[tuple[DialectName, ...]] = ("openai_chat", "openai_responses")
 _ANTHROPIC: Final[tuple[DialectName, ...]] = ("anthropic_messages",)
 _GEMINI: Final[tuple[DialectName, ...]] = ("gemini_generate", "gemini_interactions")
+_GENERATE: Final[tuple[DialectName, ...]] = ("gemini_generate",)
 _NOT_ANTHROPIC: Final = (*_OPENAI, *_GEMINI)
 _NOT_OPENAI: Final = (*_ANTHROPIC, *_GEMINI)
 _NULL = msgspec.Raw(b"null")
@@ -84,6 +85,21 @@ DROPS: Final[tuple[Drop, ...]] = (
         "becomes a budget",
         "For models that know no effort: `low` 2048 tokens, `medium` 8192, `high` 16384, `xhigh` 32000, `max` 64000.",
     ),
+    Drop(
+        "thinking.effort",
+        _GENERATE,
+        "becomes a budget",
+        "For models that know no level: `minimal` 512 tokens, `low` 1024, `medium` 8192, above 24576.",
+    ),
+    Drop("thinking.effort=max", _GEMINI, "becomes `xhigh`", "The nearest level that there is."),
+    Drop("thinking.budget_tokens", _GENERATE, "dropped beside an effort", "The effort says it; both are refused."),
+    Drop(
+        "role=system",
+        _GEMINI,
+        "becomes a user's words",
+        "In mid-conversation alone, where these providers know no instructions: it keeps its place, and gains no rank.",
+    ),
+    Drop("file.name", _GEMINI, "dropped", "A label; the document itself is kept."),
     Drop("role=developer", _NOT_OPENAI, "becomes `system`", "The same rank where there is one kind of instruction."),
     Drop("parts.order", _CHAT, "text before calls", "A message has its text in one field and its calls in another."),
     Drop("text.empty", _NOT_OPENAI, "dropped", "Nothing is said; these providers refuse an empty text."),
@@ -102,6 +118,17 @@ DROPS: Final[tuple[Drop, ...]] = (
     Drop("anthropic_messages.messages[].citations", ALL, "dropped", "Marks on a past answer; its words are kept."),
     Drop("anthropic_messages.tools[].cache_control", ALL, "dropped", _PRICE),
     Drop("anthropic_messages.caller", ALL, "dropped", "Says that the model itself called the tool."),
+    Drop("gemini_generate.safetySettings=none", ALL, "dropped", "No filter is asked for, and there is none."),
+    Drop("gemini_generate.generationConfig.responseModalities=text", ALL, "dropped", "Says what is usual."),
+    Drop("gemini_generate.mediaResolution", ALL, "dropped", "A hint about resolution; the provider chooses its own."),
+    Drop("gemini_generate.partMetadata", ALL, "dropped", "Notes of the caller; the model does not see them."),
+    Drop("gemini_generate.functionDeclarations[].response", ALL, "dropped", "Tells what a result will look like."),
+    Drop(
+        "gemini_generate.functionCallingConfig.mode=VALIDATED",
+        ALL,
+        "becomes `auto`",
+        "The model may call or speak; that calls fit their schemas is what every provider aims at.",
+    ),
     Drop("openai_chat.prompt_cache_options", ALL, "dropped", _PRICE),
     Drop("openai_chat.prompt_cache_retention", ALL, "dropped", _PRICE),
     Drop("openai_chat.prediction", ALL, "dropped", "Only makes the same answer faster."),

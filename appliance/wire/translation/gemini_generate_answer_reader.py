@@ -5,6 +5,8 @@ signs its part, so a signed text is a part of its own, with the seal as a part b
 JSON array that Google sends without `alt=sse` are told apart by their first byte.
 """
 
+import contextlib
+
 from appliance.domain.chat import Opaque, Seal, ToolCall
 from appliance.domain.errors import UpstreamFault
 from appliance.domain.stream import (
@@ -110,10 +112,8 @@ class AnswerReader:
             return []
         if self._array is None and (rest := self._splitter.rest):
             told = event_fields(rest.rstrip(b"\r\n") + b"\n\n")[1]
-            try:
+            with contextlib.suppress(*UNREADABLE):  # a cut event at the end is told as cut off
                 self._take(decode_event(RESPONSE, told))
-            except UNREADABLE:
-                pass  # a cut event at the end is told as cut off
         if not self._done:
             if self._stop is not None:
                 self._end()

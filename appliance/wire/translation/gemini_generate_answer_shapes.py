@@ -57,7 +57,7 @@ _TRAFFIC: Final = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND
 _ENCODER = msgspec.json.Encoder()
 
 
-class _Shape(msgspec.Struct, rename="camel"):
+class _Shape(msgspec.Struct, omit_defaults=True, rename="camel"):
     """What all shapes of answers share."""
 
 
@@ -202,9 +202,7 @@ def fault_of(error: Any, source: Source) -> UpstreamFault:
     """The fault that an error inside a 200 tells."""
     told = error if isinstance(error, dict) else {"message": str(error)}
     body = _ENCODER.encode({"error": told})
-    return in_stream(
-        told, body, provider=source.provider, tier_asked=source.tier_asked, dialect="gemini_generate"
-    )
+    return in_stream(told, body, provider=source.provider, tier_asked=source.tier_asked, dialect="gemini_generate")
 
 
 def failure_of(reason: str, source: Source) -> UpstreamFault:
@@ -242,7 +240,11 @@ def usage_object(tokens: Tokens) -> dict[str, Any] | None:
     if tokens.input is None and tokens.output is None:
         return None
     taken, given, thought = tokens.input or 0, tokens.output or 0, tokens.reasoning or 0
-    told = {"promptTokenCount": taken, "candidatesTokenCount": max(0, given - thought), "totalTokenCount": taken + given}
+    told = {
+        "promptTokenCount": taken,
+        "candidatesTokenCount": max(0, given - thought),
+        "totalTokenCount": taken + given,
+    }
     if tokens.cached:
         told["cachedContentTokenCount"] = tokens.cached
     if thought:
@@ -270,9 +272,7 @@ def logprobs_of(told: LogprobsShape | None) -> tuple[TokenLogprob, ...] | None:
 
 def logprobs_object(told: tuple[TokenLogprob, ...]) -> dict[str, Any]:
     """`logprobsResult`."""
-    result: dict[str, Any] = {
-        "chosenCandidates": [{"token": one.token, "logProbability": one.logprob} for one in told]
-    }
+    result: dict[str, Any] = {"chosenCandidates": [{"token": one.token, "logProbability": one.logprob} for one in told]}
     if any(one.top for one in told):
         result["topCandidates"] = [
             {"candidates": [{"token": top.token, "logProbability": top.logprob} for top in one.top]} for one in told

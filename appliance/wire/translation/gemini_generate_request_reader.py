@@ -96,7 +96,6 @@ def read_request(body: bytes) -> Conversation:
         top_logprobs=config.logprobs,
         metadata=_given(asked.labels),
         store=asked.store,
-        include_usage=True,
         extras=extras,
     )
 
@@ -154,7 +153,7 @@ class _Turns:
             self._said(parts)
             return
         run: list[Part] = []
-        role = speaker
+        role: Role = speaker
         for one in parts:
             mine: Role = "tool" if isinstance(one, ToolResult) else speaker
             if mine != role and run:
@@ -173,11 +172,11 @@ class _Turns:
         joined: list[Part] = before
         for part in parts:
             last = joined[-1] if joined else None
-            if isinstance(part, Reasoning) and isinstance(last, Reasoning) and last.seal is None:
-                if part.seal is None or part.seal.kind != "part":
-                    joined[-1] = Reasoning(last.text + part.text, part.seal)
-                    continue
-            joined.append(part)
+            goes_on = isinstance(last, Reasoning) and last.seal is None and isinstance(part, Reasoning)
+            if goes_on and (part.seal is None or part.seal.kind != "part"):  # type: ignore[union-attr]  # just asked
+                joined[-1] = Reasoning(last.text + part.text, part.seal)  # type: ignore[union-attr]
+            else:
+                joined.append(part)
         self.turns.append(Turn("assistant", tuple(joined)))
 
     def _parts(self, part: shapes.Part, at: str) -> list[Part]:
@@ -231,9 +230,7 @@ class _Turns:
                 del self._open[place]
                 break
         if call_id is None:
-            raise CallerFault(
-                "bad_request", f"{at}.functionResponse: answers no call of {result.name[:64]}.", param=at
-            )
+            raise CallerFault("bad_request", f"{at}.functionResponse: answers no call of {result.name[:64]}.", param=at)
         text, is_error = _output_of(_given(result.response))
         content: list[Text | Image | File] = [] if text is None else [Text(text)]
         for number, part in enumerate(result.parts or ()):
@@ -258,7 +255,9 @@ def _output_of(response: Raw | None) -> tuple[str | None, bool | None]:
         if len(fields) == 1:
             (name, value), *_ = fields.items()
             if name in ("output", "error"):
-                text = msgspec.json.decode(value, type=str) if value[:1] == b'"' else str(value, "utf-8")
+                text = str(value, "utf-8")
+                if text.startswith('"'):
+                    text = msgspec.json.decode(value, type=str)
                 return text, True if name == "error" else None
     except msgspec.DecodeError:
         pass

@@ -108,10 +108,11 @@ def _look_over(conversation: Conversation, losses: Losses) -> None:
     for field in ("user", "metadata", "cache_key", "verbosity", "cache"):
         if getattr(conversation, field) is not None:
             losses.drop(field)
-    for field in ("store", "parallel_tool_calls"):
-        flag = getattr(conversation, field)
-        if flag is not None:
-            losses.drop(f"{field}=true" if flag and field != "store" else "store=false" if flag is False else field)
+    if conversation.store is not None:
+        losses.drop("store" if conversation.store else "store=false", "store")
+    if conversation.parallel_tool_calls is not None:
+        parallel = conversation.parallel_tool_calls
+        losses.drop("parallel_tool_calls=true" if parallel else "parallel_tool_calls", "parallel_tool_calls")
 
 
 class _Contents:
@@ -130,7 +131,7 @@ class _Contents:
             raise Inexpressible(f"{at}.name", "a speaker's name cannot be said to this provider")
         if turn.role == "developer":
             self._losses.drop("role=developer", at)
-        parts: list[Any]
+        parts: Any  # some are Raw, as they stood on the wire
         if turn.role in ("system", "developer"):
             parts = [self._instruction(part, at) for part in turn.parts if not self._is_empty(part)]
             if not self.contents:
@@ -304,9 +305,7 @@ def _tools(conversation: Conversation, losses: Losses) -> list[dict[str, Any]]:
                 declared = []
                 written.append({"functionDeclarations": declared})
             schema = UNSET if tool.schema is None else tool.schema
-            declared.append(
-                shapes.FunctionDeclaration(tool.name, tool.description, parameters_json_schema=schema)
-            )
+            declared.append(shapes.FunctionDeclaration(tool.name, tool.description, parameters_json_schema=schema))
             continue
         declared = None
         if isinstance(tool, WebSearch):

@@ -1,6 +1,6 @@
 """Google's grounding: which pages a text rests on. The rule: its places count bytes of UTF-8, ours characters.
 
-To count from one to the other the text is kept up to a bound; beyond it places in texts that are not ASCII are not told.
+To count from one to the other the text is kept up to a bound; beyond it places are told of ASCII texts alone.
 """
 
 from typing import Any, Final

@@ -36,7 +36,7 @@ def _schema(value: Any) -> Any:
         return value
     told: dict[str, Any] = {}
     for given, inner in value.items():
-        name = _NAMES.get(given, given)
+        name = _NAMES[given] if given in _NAMES else str(given)
         if name == "type" and isinstance(inner, str):
             if inner != "TYPE_UNSPECIFIED":
                 told["type"] = inner.lower()

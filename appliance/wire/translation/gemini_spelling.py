@@ -15,7 +15,7 @@ _SNAKE = re.compile(
     rb"|function_calling_config|allowed_function_names|thought_signature|google_search|url_context|code_execution"
     rb"|google_search_retrieval|google_maps|file_search|computer_use|executable_code|code_execution_result"
     rb"|video_metadata|media_resolution|parameters_json_schema|response_json_schema|response_schema"
-    rb'|response_mime_type|response_modalities|response_logprobs|thinking_config|thinking_budget|thinking_level'
+    rb"|response_mime_type|response_modalities|response_logprobs|thinking_config|thinking_budget|thinking_level"
     rb"|include_thoughts|top_p|top_k|candidate_count|max_output_tokens|stop_sequences|presence_penalty"
     rb'|frequency_penalty|will_continue|start_within|include_cost)"\s*:'
 )

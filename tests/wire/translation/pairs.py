@@ -29,7 +29,12 @@ def source(codec: Codec) -> Source:
 def through(codec: Codec, conversation: Conversation) -> Conversation:
     """canonical → bytes → canonical, told as if it came from the first dialect."""
     read = codec.read_request(codec.write_request(conversation, target(codec)).body)
-    return msgspec.structs.replace(read, dialect=conversation.dialect)
+    return as_of(conversation, read)
+
+
+def as_of(conversation: Conversation, read: Conversation) -> Conversation:
+    """What was read, with what a body need not tell as in `conversation`: the dialect, and Gemini's model."""
+    return msgspec.structs.replace(read, dialect=conversation.dialect, model=read.model or conversation.model)
 
 
 def read_stream(reader: AnswerReader, pieces: Iterable[bytes]) -> list[Event]:
