@@ -45,7 +45,9 @@ class Assembler:
             if data:
                 try:
                     self._take(decode_event(_EVENT, data))
-                except (*UNREADABLE, AttributeError, TypeError, KeyError):
+                except NotAssemblable:
+                    raise
+                except (*UNREADABLE, AttributeError, TypeError, KeyError, ValueError):
                     raise NotAssemblable("an event is malformed") from None
 
     def result(self) -> bytes:
@@ -53,7 +55,7 @@ class Assembler:
         if self._message is None:
             raise NotAssemblable("there was no message")
         for (index, field), pieces in self._pieces.items():
-            block, text = self._blocks[index], "".join(pieces)
+            block, text = self._blocks[index], _joined(pieces)
             if field != "partial_json":
                 block[field] = text
             elif text:
@@ -61,6 +63,8 @@ class Assembler:
                     block["input"] = _ANY.decode(text)
                 except (*UNREADABLE, RecursionError):
                     raise NotAssemblable("the input of a tool is no JSON") from None
+        if not all(type(index) is int for index in self._blocks):
+            raise NotAssemblable("a block has no number")
         content = [self._blocks[index] for index in sorted(self._blocks)]
         return _ENCODER.encode(self._message | {"content": content})
 
@@ -104,3 +108,10 @@ class Assembler:
         usage = {name: value for name, value in (told.get("usage") or {}).items() if value is not None}
         message["usage"] = {**(message.get("usage") or {}), **usage}
         message.update({name: value for name, value in told.items() if name not in ("type", "delta", "usage")})
+
+
+def _joined(pieces: list[str]) -> str:
+    try:
+        return "".join(pieces)
+    except TypeError:
+        raise NotAssemblable("a delta's text is no text") from None

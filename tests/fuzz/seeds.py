@@ -41,6 +41,15 @@ BODIES = (
     b"[1,2]",
     b"{}",
 )
+MORE_BODIES = (
+    b'{"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":5},"tools":[]}',
+    b'{"model":"m","input":"x","generation_config":{"max_output_tokens":7},"stream":true,"background":true}',
+    b'{"id":"x","usage":{"prompt_tokens":1,"completion_tokens":2},"service_tier":"flex","choices":[]}',
+    b'{"id":"m","type":"message","usage":{"input_tokens":1,"output_tokens":2,"service_tier":"batch"},"content":[]}',
+    b'{"candidates":[{"content":{"parts":[{"text":"x"}]}}],"usageMetadata":{"promptTokenCount":1,"totalTokenCount":2}}',
+    b'{"error":{"message":"x","type":"y","code":429,"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"5s"}]}}',
+    b'{"type":"error","error":{"type":"overloaded_error","message":"x"}}',
+)
 VALUES = (
     b"Bearer sk-sl-000000000000-0000000000000000000000000000000000000000000000000",
     b"127.0.0.1, [::1]:80, 10.0.0.1:5, ::ffff:10.0.0.1, fe80::1%eth0",
@@ -77,6 +86,7 @@ def seeds_of(target: str) -> tuple[bytes, ...]:
         "body": BODIES,
         "compressed": _packed(),
         "sse": tuple(file.read_bytes()[:1500] for file in sorted(GOLDEN.glob("*/*.sse"))),
+        "dialects": BODIES + MORE_BODIES + tuple(file.read_bytes()[:2000] for file in sorted(GOLDEN.glob("*/*.sse"))),
         "values": VALUES,
     }[target]
 
@@ -171,6 +181,8 @@ def words_of(target: str) -> tuple[bytes, ...]:
         return _SSE_WORDS
     if target == "body":
         return _JSON_WORDS
+    if target == "dialects":
+        return _JSON_WORDS + _SSE_WORDS
     if target == "compressed":
         return (b"\x00", b"\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x9c", b"\x50\x2a\x4d\x18", b"\x03\x00")
     return (

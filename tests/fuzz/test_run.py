@@ -9,7 +9,11 @@ from tests.fuzz.cases import TARGETS
 from tests.fuzz.run import run
 from tests.fuzz.seeds import seeds_of
 
-SECONDS = 5.0
+SECONDS = 4.5
+
+MESSAGE = b'data: {"type":"message_start","message":{"id":"m","usage":{}}}\n\n'
+BLOCK = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+STOP = b'data: {"type":"message_stop"}\n\n'
 
 PINNED: dict[str, list[bytes]] = {
     "sse": [
@@ -18,6 +22,15 @@ PINNED: dict[str, list[bytes]] = {
         # Whether an event without data counted depended on whether a CR had been received yet.
         b"event: message_start\n\ndata: {}\r\n\r\n",
         b"event: response.output_text.delta\n\nevent: a\ndata: {}\nevent: response.completed\n\n\r\n\r\n",
+    ],
+    "dialects": [
+        # A delta whose text is none, a block that is no object: escaped from the assembler as TypeError and ValueError.
+        MESSAGE
+        + BLOCK
+        + b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":null}}\n\n'
+        + STOP,
+        MESSAGE + b'data: {"type":"content_block_start","index":0,"content_block":"text"}\n\n' + STOP,
+        MESSAGE + BLOCK + BLOCK.replace(b":0,", b':"0",') + STOP,
     ],
     "values": [b"fe80::1%\xd9th0", b"10.0.0.1, fe80::1%25x"],
     "body": [

@@ -17,11 +17,15 @@ from appliance.domain.tier import Window, parse_start_within
 from appliance.http1.write import header_lines, request_head, safe_target, safe_value
 from appliance.policy.address import Proxies
 from appliance.request.admit import credential
+from appliance.request.answer import DIALECTS as ALL
 from appliance.server.routes import find, ours
 from appliance.store.keys import MalformedKey, TruncatedKey, check_token
 from appliance.upstream.decoding import content_decoder
-from appliance.wire import anthropic_messages, openai_chat, openai_responses
+from appliance.wire import anthropic_messages, gemini_generate, gemini_interactions, openai_chat, openai_responses
 from appliance.wire.body import ROUTING_KEYS, RequestBody, decompress
+from appliance.wire.dialect import NotAssemblable
+from appliance.wire.openai_request import MOST_OUTPUT_TOKENS
+from appliance.wire.provider_errors import read_error
 from appliance.wire.sse import SseSplitter, event_fields
 from tests.fuzz.http1_targets import pieces_of
 from tests.wire.streams import read
@@ -29,6 +33,8 @@ from tests.wire.streams import read
 LIMIT = 4096
 CODINGS = (b"gzip", b"deflate", b"br", b"zstd")
 DIALECTS = (openai_chat, openai_responses, anthropic_messages)
+"""Those whose requests have `model` and `stream` in the body."""
+STREAMS = (*DIALECTS, gemini_generate, gemini_interactions)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -118,11 +124,48 @@ def check_sse(data: bytes) -> None:
     assert joined == data or joined == data.removeprefix(_BOM)
     for event in whole:
         assert event_fields(event) == _fields(event)
-    for dialect in DIALECTS:
+    for dialect in STREAMS:
         first, second = (
             read(dialect.StreamReader(provider="p", tier_asked="flex"), pieces) for pieces in ([data], pieces_of(data))
         )
         assert first == second, f"{dialect.NAME} reads otherwise what was cut"
+
+
+def check_dialects(data: bytes) -> None:
+    """Every dialect on any bytes: requests, answers, errors and streams put together; nothing escapes but faults."""
+    body: RequestBody | None = None
+    with suppress(CallerFault):
+        body = RequestBody.decode(data)
+    for name, dialect in ALL.items():
+        action = "m:streamGenerateContent" if zlib.crc32(data) % 2 else "m:countTokens"
+        if body is not None:
+            with suppress(CallerFault):
+                asked = dialect.read_request(body, None, action)
+                most = asked.max_output_tokens
+                assert most is None or 0 <= most <= MOST_OUTPUT_TOKENS, f"{name} believes any limit"
+                assert isinstance(asked.raceable, bool)
+                dialect.path(asked, model="other", stream=asked.stream)
+                _json(dialect.upstream_body(asked, model="other", tier="flex", stream=asked.stream, add_usage=True))
+        with suppress(UpstreamFault):
+            answer = dialect.read_answer(data, provider="p", tier_asked="flex")
+            counts = (answer.usage.input, answer.usage.output, answer.usage.cached, answer.usage.reasoning)
+            assert all(count is None or 0 <= count <= 2**53 for count in counts), f"{name} believes any count"
+    status = 400 + zlib.crc32(data) % 200
+    for family in ("openai_chat", "anthropic_messages", "gemini_generate"):
+        fault = read_error(status, _no_header, data, dialect=family, provider="p", tier_asked="flex")
+        assert 400 <= fault.status <= 599
+    for stream in STREAMS:
+        reader, assembler = stream.StreamReader(provider="p"), stream.Assembler()
+        with suppress(NotAssemblable):
+            assembler.feed(reader.feed(data))
+            reader.eof()
+            if reader.terminal_event is not None:
+                assembler.feed(reader.terminal_event)
+                _json(assembler.result())
+
+
+def _no_header(_: bytes) -> bytes | None:
+    return None
 
 
 def _split(pieces: list[bytes]) -> tuple[list[bytes], bytes]:

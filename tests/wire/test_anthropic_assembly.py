@@ -54,6 +54,9 @@ def test_a_field_of_the_last_delta_becomes_the_messages() -> None:
         b'data: {"type":"message_start"}\n\n',
         golden("messages_tools", "anthropic").replace(b'ma\\"}', b"ma"),
         golden("messages_text", "anthropic").replace(b'"text_delta"', b'"new_delta"'),
+        golden("messages_text", "anthropic").replace(b'"content_block":{', b'"content_block":"text","x":{'),
+        golden("messages_text", "anthropic").replace(b'"text_delta","text":"', b'"text_delta","text":null,"x":"'),
+        golden("messages_text", "anthropic").replace(b'"index":0', b'"index":"0"'),
     ],
 )
 def test_what_cannot_be_assembled(data: bytes) -> None:
