@@ -185,7 +185,7 @@ def _checked(desk: Desk, new: NewProvider, caller: Caller, organisation_id: str)
         tiers=new.tiers if new.tiers is not None else profile.tiers,
         models=new.models,
         model_source="any" if new.any_model else "provider" if new.models is None else "operator",
-        public_only=bool(new.public_only) or (own_place and not caller.operator),
+        public_only=bool(new.public_only) or (not caller.operator and (own_place or bool(new.headers))),
         proxy=new.proxy,
         price_as=new.price_as if new.price_as is not None else profile.price_as,
         headers=tuple(new.headers.items()),
@@ -278,14 +278,12 @@ def _check_by_manager(desk: Desk, provider: Provider, given: dict[str, Any], sec
     """What a management key may change: not what leads to other addresses, nor where a stored credential goes."""
     moves = given.get("base_url", provider.base_url) != provider.base_url
     profile = desk.gateway.profiles.get(provider.profile or provider.kind, NOTHING_KNOWN)
-    tame = provider.public_only or provider.base_url == profile.base_url
+    tame = not provider.proxy and (provider.public_only or provider.base_url == profile.base_url)
     if given.get("public_only") is False or ("headers" in given and not (tame or moves)):
         raise CallerFault("operator_only", ONLY_THE_OPERATOR)
-    if moves:
-        if secret is None:
-            raise CallerFault(
-                "bad_request", "A new base URL needs the key again: the stored one was for another place."
-            )
+    if moves and secret is None:
+        raise CallerFault("bad_request", "A new base URL needs the key again: the stored one was for another place.")
+    if moves or "headers" in given:
         given["public_only"] = True
 
 

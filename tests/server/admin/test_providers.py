@@ -220,6 +220,9 @@ async def test_a_management_key_sets_headers_only_where_they_can_do_no_harm(offi
     answer = await office.ask("POST", "providers", by="manager", status=201, json=given)
     assert (answer["provider"]["headers"], answer["provider"]["public_only"]) == (["metadata-flavor"], True)
     await office.ask("PATCH", "providers/openai", by="manager", json={"headers": {}})
+    known = {"name": "anthropic", "models": ["m"], **change}
+    answer = await office.ask("POST", "providers", by="manager", status=201, json=known)
+    assert answer["provider"]["public_only"] is True, "where a profile says, too: it may be the operator's own"
 
 
 async def test_a_stored_key_does_not_follow_a_base_url_to_another_place(office: Office) -> None:
