@@ -168,7 +168,8 @@ class ArchiveWriter:
 
     @property
     def _aged(self) -> bool:
-        return self._now_unix_us() - self._created_unix_us >= self._age_us
+        # A segment made long after now was made by a clock that was wrong: it would not age until that time has come.
+        return abs(self._now_unix_us() - self._created_unix_us) >= self._age_us
 
     def _open(self) -> None:
         for name in self._files.list():

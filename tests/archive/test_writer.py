@@ -58,6 +58,17 @@ def test_an_idle_segment_is_closed_by_age_and_an_empty_one_is_not() -> None:
     assert archive.end == Position(2, HEADER_BYTES)
 
 
+def test_a_segment_that_a_wrong_clock_made_in_the_future_is_closed() -> None:
+    disk, now = MemoryDisk(), [365 * DAY_US]
+    archive = writer(disk, now_unix_us=lambda: now[0])
+    archive.append([b"x"])
+    now[0] -= DAY_US // 2
+    assert archive.append([b"y"])[0].segment == 1, "a clock set back by hours closes nothing"
+    now[0] = DAY_US
+    assert archive.append([b"z"])[0].segment == 2
+    assert archive.append([b"z"])[0].segment == 2
+
+
 @pytest.mark.parametrize("torn", range(1, 40))
 def test_a_tail_torn_at_any_byte_is_repaired(torn: int) -> None:
     disk = MemoryDisk()

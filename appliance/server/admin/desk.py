@@ -61,7 +61,12 @@ class Desk:
         self.metrics = metrics
         self.settings = settings
         self._proxies = Proxies(settings.trusted_proxies)
-        self.started_unix_s = int(time.time_ns() // 1_000_000_000)
+        self._started_s = time.monotonic()
+
+    @property
+    def uptime_s(self) -> int:
+        """How long this has run, whatever was done to the wall clock."""
+        return int(time.monotonic() - self._started_s)
 
     def now_unix_s(self) -> int:
         """Wall clock in seconds."""

@@ -29,7 +29,7 @@ async def _state(desk: Desk) -> tuple[list[str], dict[str, Any]]:
         reasons.append("disk_nearly_full")
     return reasons, {
         "version": __version__,
-        "uptime_s": desk.now_unix_s() - desk.started_unix_s,
+        "uptime_s": desk.uptime_s,
         "disk_free_bytes": usage.free,
         "store": view(counters),
         "live_requests": len(desk.gateway.live),
