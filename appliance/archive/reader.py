@@ -11,6 +11,7 @@ import zstandard
 from appliance.archive.files import Files, OsFiles
 from appliance.archive.segment import (
     HEADER_BYTES,
+    DamagedHeader,
     Position,
     Scan,
     SegmentFault,
@@ -159,7 +160,7 @@ class ArchiveReader:
         )
 
     def _scan(self, number: int, scan: Scan, sizes: "_Sizes | None" = None) -> Iterator[tuple[int, bytes]]:
-        head = b""
+        head, damage = b"", None
         for piece in self._pieces(number):
             chunk = piece
             if sizes is not None:
@@ -169,10 +170,16 @@ class ArchiveReader:
                 head, chunk = whole[:HEADER_BYTES], whole[HEADER_BYTES:]
                 if len(head) < HEADER_BYTES:
                     continue
-                decode_header(head)
+                try:
+                    decode_header(head)
+                except DamagedHeader as fault:
+                    damage = fault  # told when all that can be read has been
             yield from scan.feed(chunk)
         if len(head) < HEADER_BYTES:
             decode_header(head)
+        yield from scan.finish()
+        if damage is not None:
+            raise damage
 
     def _pieces(self, number: int) -> Iterator[bytes]:
         """The segment's bytes, decompressed. One that the server compresses meanwhile is read on from the new file."""

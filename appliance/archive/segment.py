@@ -6,6 +6,7 @@ too), then the payload: one record of `domain.record` as msgpack. A frame of len
 zeros, which a file system may leave behind after a power cut, is never taken for records.
 """
 
+import re
 import struct
 import zlib
 from typing import NamedTuple
@@ -17,7 +18,10 @@ from appliance.domain.record import ArchiveRecord
 MAGIC = b"STRTLINE"
 VERSION = 1
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+SOUGHT_BYTES = 64 * 1024 - 1
+"""Largest record that is found again behind damage: each place where one may start costs a checksum."""
 
+_SHORT_LENGTH = re.compile(rb"\0\0(?!\0\0)")
 _HEADER = struct.Struct(">8sHQQ")
 _CRC = struct.Struct(">I")
 _FRAME = struct.Struct(">II")
@@ -30,6 +34,10 @@ _DECODER: msgspec.msgpack.Decoder[ArchiveRecord] = msgspec.msgpack.Decoder(Archi
 
 class SegmentFault(Exception):
     """The bytes are not a segment that this version reads."""
+
+
+class DamagedHeader(SegmentFault):
+    """Only the header cannot be read: the frames behind it may be as good as ever."""
 
 
 class Position(NamedTuple):
@@ -63,12 +71,12 @@ def encode_header(number: int, created_unix_us: int) -> bytes:
 
 
 def decode_header(data: bytes) -> Header:
-    """Read a segment's header. Raises SegmentFault when it is short, damaged, or of another version."""
+    """Read a segment's header. Raises SegmentFault when it is short or of another version, DamagedHeader."""
     if len(data) < HEADER_BYTES:
         raise SegmentFault("the header is incomplete")
     magic, version, number, created_unix_us = _HEADER.unpack_from(data)
     if magic != MAGIC or _CRC.unpack_from(data, _HEADER.size)[0] != zlib.crc32(data[: _HEADER.size]):
-        raise SegmentFault("the header is damaged")
+        raise DamagedHeader("the header is damaged")
     if version != VERSION:
         raise SegmentFault(f"format {version} is not the format {VERSION} that this version reads")
     return Header(number, created_unix_us)
@@ -85,41 +93,51 @@ def frame(payload: bytes) -> bytes:
 class Scan:
     """Finds the frames in a segment's bytes, fed in pieces of any size; starts behind the header.
 
-    A frame with a wrong checksum is damage if a good frame follows, else it is where the torn tail begins. Behind a
-    length that cannot be, nothing is looked for. After the last piece `good_end` is the offset behind the last good
-    frame and `damaged` counts the bad ones before it; what lies between `good_end` and the file's end is torn.
+    Where a frame should start and none does (a wrong checksum, a length that cannot be or that leads nowhere), the next
+    one is looked for byte by byte: what is damaged costs what it hits, not what follows. Bytes passed over are damage
+    if a good frame follows, else they are the torn tail. After `finish`, `good_end` is the offset behind the last good
+    frame and `damaged` counts the places before it that were passed over.
     """
 
     def __init__(self, offset: int = HEADER_BYTES) -> None:
         self.good_end = offset
         self.damaged = 0
-        self._suspect = 0
-        self._offset = offset
+        self._offset = offset  # of `_rest`
         self._rest = b""
         self._lost = False
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """The good frames that `data` completes: offset and payload of each."""
-        if self._lost:
-            return []
-        rest, at, found = self._rest + data, 0, []
+        return self._frames(self._rest + data, last=False)
+
+    def finish(self) -> list[tuple[int, bytes]]:
+        """There is no more data: the good frames behind a length that promised more than there is."""
+        return self._frames(self._rest, last=True)
+
+    def _frames(self, rest: bytes, *, last: bool) -> list[tuple[int, bytes]]:
+        at, found = 0, []
         while len(rest) - at >= FRAME_BYTES:
             size, crc = _FRAME.unpack_from(rest, at)
-            if not 0 < size <= MAX_RECORD_BYTES:
-                self._lost = True
-                break
             end = at + FRAME_BYTES + size
-            if end > len(rest):
-                break
-            payload = rest[at + FRAME_BYTES : end]
-            if zlib.crc32(payload, size) == crc:
-                found.append((self._offset + at, payload))
-                self.damaged += self._suspect
-                self._suspect = 0
-                self.good_end = self._offset + end
-            else:
-                self._suspect += 1
-            at = end
-        self._rest = b"" if self._lost else rest[at:]
+            if 0 < size <= (SOUGHT_BYTES if self._lost else MAX_RECORD_BYTES):
+                if end > len(rest):
+                    if not last:
+                        break
+                elif zlib.crc32(payload := rest[at + FRAME_BYTES : end], size) == crc:
+                    found.append((self._offset + at, payload))
+                    self.damaged += self._lost
+                    self._lost = False
+                    self.good_end = self._offset + end
+                    at = end
+                    continue
+            self._lost = True
+            at = self._next(rest, at + 1)
+        self._rest = rest[at:]
         self._offset += at
         return found
+
+    @staticmethod
+    def _next(rest: bytes, at: int) -> int:
+        """The next place where a length can be that is sought for, in two bytes of its four. Else the last one."""
+        found = _SHORT_LENGTH.search(rest, at)
+        return found.start() if found is not None else max(at, len(rest) - 1)

@@ -200,6 +200,7 @@ class ArchiveWriter:
         while piece := self._files.read(name, offset, CHUNK_BYTES):
             scan.feed(piece)
             offset += len(piece)
+        scan.finish()
         self._file = self._files.open(name)
         self._size, self._created_unix_us = scan.good_end, header.created_unix_us
         if scan.damaged:
