@@ -67,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     write_timeout_s: Annotated[float, _help("Time for a client to take what it is sent before it is given up.")] = 60.0
     shutdown_s: Annotated[float, _help("Time for running requests to end at a stop.")] = 10.0
 
+    model_aliases: Annotated[
+        dict[str, str], _help("Other names of models: what a caller may ask for, and what is meant.")
+    ] = msgspec.field(default_factory=dict)
+    unpriced_models: Annotated[
+        Literal["serve", "refuse"], _help("What happens to requests for models without a known price.")
+    ] = "serve"
     start_within: Annotated[
         str, _help("The wish of requests that have none, by themselves or by their key: a tier word or a duration.")
     ] = "default"
@@ -122,6 +128,8 @@ def describe() -> list[SettingRow]:
 def _type_name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
+    if kind == dict[str, str]:
+        return "table of texts"
     return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(
         getattr(kind, "__name__", ""), "table of numbers" if get_origin(kind) is dict else "list of texts"
     )
@@ -131,7 +139,7 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value) if isinstance(value, int | float) else f'"{value}"'

@@ -11,7 +11,7 @@ import trio
 from appliance.app import open_appliance, serve
 from appliance.server.listen import open_tcp
 from appliance.server.metrics import METRICS
-from appliance.settings import load
+from appliance.settings import SettingsFault, load
 from appliance.store.faults import BadMasterKey, FolderLocked
 
 NOW_S = 1_795_000_000
@@ -63,3 +63,21 @@ async def test_a_served_appliance_answers_and_lets_its_port_go(tmp_path: Path) -
             assert probe.connect_ex(address) != 0, "the port is still open"
     logged = [msgspec.json.decode(line) for line in b"".join(lines).splitlines()]
     assert [line["error"] for line in logged] == ["no_provider"], "the last lines were written at the end"
+
+
+async def test_an_operators_prices_go_before_and_a_bad_file_stops_the_start(tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text('[openai."gpt-5.4".default]\ninput = 7\noutput = 8\n')
+    async with open_appliance(load(environment={}), tmp_path) as appliance:
+        rates = appliance.prices.rates("openai", "gpt-5.4", "default")
+        assert rates is not None
+        assert rates.input == 7_000_000
+        assert appliance.prices.rates("openai", "gpt-5.4", "flex") is not None
+    for file, text in (("prices.toml", "[openai"), ("prices.toml", "openai = 3"), ("profiles/mine.toml", "title = 1")):
+        own.unlink(missing_ok=True)
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        with pytest.raises(SettingsFault, match=file.replace(".", r"\.")):
+            async with open_appliance(load(environment={}), tmp_path):
+                pass

@@ -91,6 +91,7 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
     """The appliance of a data folder, without listeners. Raises click.ClickException with what is to be done."""
     from appliance.app import open_appliance
     from appliance.services.log import set_up
+    from appliance.settings import SettingsFault
     from appliance.store.faults import FolderLocked, StoreFault
 
     settings = place.settings(**overrides)
@@ -103,7 +104,7 @@ async def opened(place: Place, **overrides: object) -> "AsyncIterator[Appliance]
                 f"{place.folder} is in use: by a server, which has made all that there is to make, or by one that is "
                 "starting or stopping and does not answer on its socket"
             ) from None
-        except StoreFault as fault:
+        except (StoreFault, SettingsFault) as fault:
             raise click.ClickException(str(fault)) from None
         except OSError as fault:
             raise click.ClickException(f"{place.folder}: {fault.strerror}") from None

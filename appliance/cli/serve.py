@@ -72,6 +72,7 @@ async def _serve(place: Place, settings: "Settings", write_lines: WriteLines) ->
     import structlog
 
     from appliance.server.listen import open_tcp
+    from appliance.settings import SettingsFault
     from appliance.store.faults import StoreFault
 
     try:
@@ -84,7 +85,7 @@ async def _serve(place: Place, settings: "Settings", write_lines: WriteLines) ->
             for listener in sockets:
                 closing.enter_context(listener)
             await _serve_on(place, settings, sockets, write_lines)
-    except StoreFault as fault:
+    except (StoreFault, SettingsFault) as fault:
         raise click.ClickException(str(fault)) from None
     except OSError as fault:  # of opening: what happens later comes in a group, and is logged
         raise click.ClickException(f"{fault.filename or place.folder}: {fault.strerror}") from None

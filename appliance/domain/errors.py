@@ -79,6 +79,9 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind("address_not_allowed", "permission", 403, False, "Call from an address that the key allows."),
     FaultKind("model_not_allowed", "permission", 403, False, "Use a model that the key allows."),
     FaultKind("model_not_found", "not_found", 404, False, "GET /v1/models lists the models there are."),
+    FaultKind(
+        "model_unpriced", "capability", 400, False, "Its price is not known; the operator may add it, or allow it."
+    ),
     FaultKind("route_not_found", "not_found", 404, False, "See the README for the routes there are."),
     FaultKind(
         "record_not_found", "not_found", 404, False, "List what there is; the id may be of another organisation."

@@ -35,6 +35,7 @@ class _Row(msgspec.Struct, frozen=True):
     names: list[str]
     prefixes: list[str]
     tiers: dict[str, list[Period]]
+    context: int | None = None
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -103,6 +104,11 @@ class PriceTable:
             return True
         known = price_as in self._complete and self._find(price_as, model.lower()) is not None
         return False if known else None
+
+    def context_tokens(self, price_as: str, model: str) -> int | None:
+        """The context window of a model as the list has it; None: not told."""
+        row = self._find(price_as, model.lower())
+        return None if row is None else row.context
 
     def models(self, price_as: str) -> tuple[str, ...]:
         """The ids of the models in this list, operators' rows included, in the order of the list."""

@@ -75,6 +75,14 @@ class Routing:
             raise CallerFault("provider_model_mismatch", param="provider")
         return Route(provider, bare)
 
+    def listed(self, model: str) -> Route | None:
+        """The route of a model that some provider lists, by a bare id or `provider/model`; None: none does."""
+        if (route := self._listed.get(model)) is not None:
+            return route
+        name, _, rest = model.partition("/")
+        provider, models = self._by_name.get(name, (None, None))
+        return Route(provider, rest) if provider is not None and models is not None and rest in models else None
+
     def named(self, name: str) -> Provider | None:
         """The provider of this name."""
         found = self._by_name.get(name)

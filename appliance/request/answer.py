@@ -93,7 +93,7 @@ class Gateway:
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
         self.planner = Planner(directory, prices, self.slots, self.breakers, settings, profiles)
-        self.listing = Listing(self.planner, prices)
+        self.listing = Listing(self.planner, prices, profiles)
         self.live: dict[Call, Work] = {}
         self.unix_s = unix_s
         self._on_settled = on_settled

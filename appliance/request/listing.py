@@ -1,9 +1,14 @@
 """The models there are, for the asking key. The rule: what is listed can be called, by exactly the id listed."""
 
+from collections.abc import Mapping
+
+import msgspec
+
 from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey
+from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.policy.access import Access
-from appliance.policy.prices import PriceTable
+from appliance.policy.prices import PICOS_PER_USD_PER_MILLION, PriceTable
 from appliance.policy.route import Route
 from appliance.request.plan import Planner
 from appliance.wire.models_listing import ModelRow, model_body, models_body, page_of
@@ -12,31 +17,53 @@ from appliance.wire.models_listing import ModelRow, model_body, models_body, pag
 class Listing:
     """Writes model lists."""
 
-    def __init__(self, planner: Planner, prices: PriceTable) -> None:
+    def __init__(self, planner: Planner, prices: PriceTable, profiles: Mapping[str, Profile] = NO_PROFILES) -> None:
         self._planner = planner
         self._prices = prices
+        self._profiles = profiles
 
     def rows(self, organisation_id: str) -> list[ModelRow]:
         """The models of an organisation's providers, as a listing shows them."""
-        return [self._row(route) for route in self._planner.routing(organisation_id).models()]
+        routing, aliases = self._planner.routing(organisation_id), self._planner.aliases
+        rows = [self._row(route) for route in routing.models()]
+        for alias, model in aliases.items():
+            if (route := routing.listed(model)) is not None:
+                rows.append(msgspec.structs.replace(self._row(route), id=alias))
+        return rows
 
     def body(self, dialect: str, key: ApiKey, access: Access, model: str = "", query: bytes = b"") -> bytes:
         """The list for a key in a dialect, or one model of it. Raises CallerFault("model_not_found")."""
         if not model:
             rows = [row for row in self.rows(key.organisation_id) if access.allows_model(row.id)]
             return models_body(rows, dialect, page_of(query))
-        route = self._planner.routing(key.organisation_id).find(model)
+        route = self._planner.routing(key.organisation_id).find(self._planner.aliases.get(model, model))
         if not access.allows_model(model, route.model):
             raise CallerFault("model_not_found", param="model")
-        return model_body(self._row(route), dialect)
+        row = self._row(route)
+        if model in self._planner.aliases:
+            row = msgspec.structs.replace(row, id=model)
+        return model_body(row, dialect)
 
     def _row(self, route: Route) -> ModelRow:
         provider = route.provider
-        capable = self._prices.flex_capable(provider.price_as or provider.kind, route.model)
+        price_as = provider.price_as or provider.kind
+        capable = self._prices.flex_capable(price_as, route.model)
+        policy = self._profiles.get(provider.profile, NOTHING_KNOWN).policy
         return ModelRow(
             id=route.model,
             provider=provider.name,
             tiers=provider.tiers,
             flex_race="flex" in provider.tiers and capable is not False,
             created_unix_s=provider.created_unix_s,
+            context_tokens=self._prices.context_tokens(price_as, route.model),
+            prices={tier: self._usd(price_as, route.model, tier) for tier in provider.tiers or ("default",)},
+            policy={"trains": policy.trains, "retains": policy.retains, "zdr": policy.zdr},
         )
+
+    def _usd(self, price_as: str, model: str, tier: str) -> dict[str, float] | None:
+        rates = self._prices.rates(price_as, model, tier)
+        if rates is None:
+            return None
+        cached = rates.input if rates.cached is None else rates.cached
+        named = {"input": rates.input, "cached": cached, "output": rates.output}
+        return {name: picos / PICOS_PER_USD_PER_MILLION for name, picos in named.items()}

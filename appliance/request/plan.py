@@ -68,6 +68,8 @@ class Planner:
         self._slots = slots
         self._breakers = breakers
         self._settings = settings
+        self.aliases = settings.model_aliases
+        """What callers may call a model, and what is meant: an id, perhaps with a provider before it."""
         self._profiles = profiles
         self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
@@ -124,7 +126,9 @@ class Planner:
         chosen = (asked.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
-            choice = self._choose(routes.routing.find(asked.model), work, admitted, call.endpoint)
+            choice = self._choose(
+                routes.routing.find(self.aliases.get(asked.model, asked.model)), work, admitted, call.endpoint
+            )
             if len(routes.choices) >= MOST_KEPT:
                 routes.choices.clear()
             routes.choices[chosen] = choice  # type: ignore[index]
@@ -178,7 +182,9 @@ class Planner:
     def _chain(self, routes: _Routes, work: Work, admitted: Admitted, window: Window | None) -> Plan:
         """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
         asked, give_up_s, endpoint = admitted.asked, self._settings.first_content_timeout_s, work.call.endpoint
-        first, *others = [routes.routing.at(name, asked.model) for name in asked.options.chain]
+        first, *others = [
+            routes.routing.at(name, self.aliases.get(asked.model, asked.model)) for name in asked.options.chain
+        ]
         later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
         fallbacks = [self._choose(route, work, later, endpoint) for route in others]
         choice = self._choose(first, work, admitted, endpoint)
@@ -211,6 +217,9 @@ class Planner:
             raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
         if provider.family != family_of(endpoint.dialect):  # its tiers are asked for in its own dialect alone
             provider = msgspec.structs.replace(provider, tiers=())
+        price_as = provider.price_as or provider.kind
+        if self._settings.unpriced_models == "refuse" and self._prices.rates(price_as, model, "default") is None:
+            raise CallerFault("model_unpriced", provider=provider.name, param="model")
         give_up_s, reason = self._settings.first_content_timeout_s, "tier_direct"
         if not endpoint.tiered:
             rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
@@ -222,7 +231,7 @@ class Planner:
                     admitted.wish,
                     service_tier=admitted.passed_tier,
                     allow_priority=work.call.key.priority,
-                    flex_capable=self._prices.flex_capable(provider.price_as or provider.kind, model),
+                    flex_capable=self._prices.flex_capable(price_as, model),
                 )
             except CallerFault:
                 if not admitted.by_default:

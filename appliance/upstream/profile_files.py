@@ -12,15 +12,12 @@ from types import MappingProxyType
 import msgspec
 
 from appliance.domain.profile import Profile
+from appliance.settings import SettingsFault
 from appliance.upstream.origin import parse_base_url
 
 SUFFIX = ".toml"
 FOLDER = "profiles"
 """Its name, both beside this module and in the data folder."""
-
-
-class BadProfile(ValueError):
-    """A profile's file is not one; the message is for the operator."""
 
 
 def shipped() -> Mapping[str, Profile]:
@@ -29,7 +26,7 @@ def shipped() -> Mapping[str, Profile]:
 
 
 def all_profiles(data_folder: Path) -> Mapping[str, Profile]:
-    """The shipped profiles and the operator's. Raises BadProfile."""
+    """The shipped profiles and the operator's. Raises SettingsFault."""
     own = data_folder / FOLDER
     return MappingProxyType({**shipped(), **(_read(own) if own.is_dir() else {})})
 
@@ -46,5 +43,5 @@ def _profile(name: str, data: bytes) -> Profile:
             if url:
                 parse_base_url(url.replace("{", "").replace("}", ""))
     except (msgspec.MsgspecError, ValueError) as wrong:
-        raise BadProfile(f"{FOLDER}/{name}: {wrong}") from None
+        raise SettingsFault(f"{FOLDER}/{name}: {wrong}") from None
     return profile

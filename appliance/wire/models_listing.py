@@ -20,13 +20,19 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class ModelRow(msgspec.Struct, frozen=True):
-    """One model of one provider: the id to call it by, its tiers, and whether a flex race is possible."""
+    """One model of one provider: the id to call it by, its tiers, and whether a flex race is possible.
+
+    `prices`: by tier, dollars per million tokens, None where they are not known; `policy`: what becomes of data.
+    """
 
     id: str
     provider: str
     tiers: tuple[str, ...] = ()
     flex_race: bool = False
     created_unix_s: int = 0
+    context_tokens: int | None = None
+    prices: dict[str, dict[str, float] | None] = {}
+    policy: dict[str, str] = {}
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -68,7 +74,14 @@ def model_body(row: ModelRow, dialect: str = "openai_models") -> bytes:
 
 
 def _known(row: ModelRow) -> dict[str, Any]:
-    return {"provider": row.provider, "tiers": row.tiers, "flex_race": row.flex_race}
+    return {
+        "provider": row.provider,
+        "tiers": row.tiers,
+        "flex_race": row.flex_race,
+        "context_window": row.context_tokens,
+        "usd_per_million_tokens": row.prices,
+        "data_policy": row.policy,
+    }
 
 
 def _openai(row: ModelRow) -> dict[str, Any]:
@@ -78,6 +91,7 @@ def _openai(row: ModelRow) -> dict[str, Any]:
         "created": row.created_unix_s,
         "owned_by": row.provider,
         "service_tiers": row.tiers,
+        "context_window": row.context_tokens,
         "startline": _known(row),
     }
 
@@ -90,6 +104,7 @@ def _anthropic(row: ModelRow) -> dict[str, Any]:
         "display_name": row.id,
         "created_at": created,
         "lifecycle": "active",
+        "max_input_tokens": row.context_tokens,
         "startline": _known(row),
     }
 
@@ -115,6 +130,7 @@ def _google(row: ModelRow) -> dict[str, Any]:
         "baseModelId": row.id,
         "version": "",
         "displayName": row.id,
+        **({} if row.context_tokens is None else {"inputTokenLimit": row.context_tokens}),
         "supportedGenerationMethods": ["generateContent", "countTokens"],
         "startline": _known(row),
     }

@@ -112,3 +112,20 @@ async def test_an_object_is_somebody_elses_field(clock: MockClock, stage: Make) 
     s = three(stage, default=whole(0.0, COMPLETION))
     await s.call(provider={"order": ["a"]})
     assert s.provider.asked[0].body["provider"] == {"order": ["a"]}
+
+
+async def test_an_alias_is_dispatched_by_what_it_stands_for(clock: MockClock, stage: Make) -> None:
+    s = stage(default=whole(0.0, COMPLETION), settings={"model_aliases": {"house": f"sim/{MODEL}"}})
+    assert (await s.call(model="house")).status == 200
+    assert s.provider.asked[0].body["model"] == MODEL
+    assert (s.request.model_dispatched, s.request.model_asked) == (MODEL, "house")
+
+
+async def test_a_model_without_a_price_is_refused_where_that_is_set(clock: MockClock, stage: Make) -> None:
+    unpriced = {"models": (MODEL, "nameless")}
+    s = stage(default=whole(0.0, COMPLETION), provider=unpriced, settings={"unpriced_models": "refuse"})
+    assert (await s.call()).status == 200
+    refused = await s.call(model="nameless")
+    assert (refused.status, refused.error["code"]) == (400, "model_unpriced")
+    other = stage(default=whole(0.0, COMPLETION), provider=unpriced)
+    assert (await other.call(model="nameless")).status == 200

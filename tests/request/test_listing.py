@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from appliance.domain.errors import CallerFault
+from appliance.domain.profile import Policy, Profile
 from appliance.policy.access import Access
 from appliance.policy.health import Rules
 from appliance.request.breakers import Breakers
@@ -17,14 +18,19 @@ from appliance.store.memory import MemoryDirectory
 from tests.request.stage import prices
 
 
-def listed(model: str = "", **key: Any) -> Any:
+def listed(model: str = "", aliases: dict[str, str] | None = None, **key: Any) -> Any:
     directory = (
         MemoryDirectory()
         .with_key(**key)
-        .with_provider("openai", models=("gpt-5.4", "gpt-5.5"))
-        .with_provider("local", tiers=(), models=("llama", "gpt-5.4"))
+        .with_provider("openai", price_as="openai", models=("gpt-5.4", "gpt-5.5"))
+        .with_provider("local", tiers=(), models=("llama", "gpt-5.4"), profile="groq")
     )
-    listing = Listing(Planner(directory, prices(), Slots(), Breakers(Rules()), Settings()), prices())
+    profiles = {"groq": Profile("Groq", "https://a.test", policy=Policy("no", "no", "yes", "D"))}
+    listing = Listing(
+        Planner(directory, prices(), Slots(), Breakers(Rules()), Settings(model_aliases=aliases or {})),
+        prices(),
+        profiles,
+    )
     asking = directory.keys()[0]
     return msgspec.json.decode(listing.body("openai_models", asking, Access(asking), model))
 
@@ -43,3 +49,21 @@ def test_a_key_sees_what_it_may_call() -> None:
 def test_an_unknown_model_is_not_found() -> None:
     with pytest.raises(CallerFault, match="model_not_found"):
         listed("nobody")
+
+
+def test_each_model_says_what_is_known_of_it() -> None:
+    rows = {row["id"]: row["startline"] for row in listed()["data"]}
+    assert rows["gpt-5.4"]["context_window"] > 100_000
+    assert rows["gpt-5.4"]["usd_per_million_tokens"]["default"] == {"input": 2.5, "cached": 0.25, "output": 15.0}
+    assert rows["gpt-5.4"]["data_policy"]["trains"] == "unknown"
+    assert rows["llama"]["usd_per_million_tokens"] == {"default": None}
+    assert rows["llama"]["data_policy"] == {"trains": "no", "retains": "no", "zdr": "yes"}
+
+
+def test_an_alias_is_a_model_if_somebody_serves_it() -> None:
+    aliases = {"small": "llama", "mine": "local/llama", "lost": "nobody-has-it"}
+    ids = [row["id"] for row in listed(aliases=aliases)["data"]]
+    assert ids == ["gpt-5.4", "gpt-5.5", "llama", "small", "mine"]
+    one = listed("small", aliases=aliases)
+    assert (one["id"], one["owned_by"]) == ("small", "local")
+    assert [row["id"] for row in listed(aliases=aliases, models=["small"])["data"]] == ["small"]

@@ -8,7 +8,8 @@ import pytest
 
 from appliance.domain.tier import KNOWN_TIERS
 from appliance.request.answer import DIALECTS
-from appliance.upstream.profile_files import FOLDER, BadProfile, all_profiles, shipped
+from appliance.settings import SettingsFault
+from appliance.upstream.profile_files import FOLDER, all_profiles, shipped
 
 WANTED = """openai anthropic gemini xai zai deepinfra together groq mistral deepseek fireworks cerebras openrouter
     perplexity moonshot azure bedrock vertex ollama vllm llamacpp lmstudio""".split()
@@ -67,5 +68,5 @@ def test_an_operators_own_goes_before(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told_with_its_name(tmp_path: Path, text: str) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "bad.toml").write_text(text)
-    with pytest.raises(BadProfile, match=r"profiles/bad\.toml"):
+    with pytest.raises(SettingsFault, match=r"profiles/bad\.toml"):
         all_profiles(tmp_path)

@@ -17,7 +17,8 @@ def test_the_list_has_the_sdks_shape_and_our_block() -> None:
     for row, got in zip(ROWS, value["data"], strict=True):
         model = Model.model_validate(got, strict=True)
         assert (model.id, model.owned_by, model.created) == (row.id, row.provider, row.created_unix_s)
-        assert got["startline"] == {"provider": row.provider, "tiers": list(row.tiers), "flex_race": row.flex_race}
+        known = got["startline"]
+        assert (known["provider"], known["tiers"], known["flex_race"]) == (row.provider, list(row.tiers), row.flex_race)
         assert got == msgspec.json.decode(model_body(row))
     assert msgspec.json.decode(models_body(()))["data"] == []
 
@@ -71,3 +72,17 @@ def test_googles_list_has_its_sdks_shape_and_pages() -> None:
     assert "nextPageToken" not in rest
     assert msgspec.json.decode(model_body(MANY[0], "gemini_models")) == value["models"][0]
     assert page_of(b"pageSize=7&pageToken=x") == Page(7, token="x")
+
+
+def test_what_is_known_of_a_model_stands_in_every_dialect() -> None:
+    rates = {"default": {"input": 1.0, "cached": 0.1, "output": 4.0}, "flex": None}
+    row = ModelRow("m", "p", ("default", "flex"), True, 7, 200_000, rates, {"trains": "no"})
+    bodies = {
+        family: msgspec.json.decode(model_body(row, f"{family}_models")) for family in ("openai", "anthropic", "gemini")
+    }
+    for body in bodies.values():
+        known = body["startline"]
+        assert (known["context_window"], known["usd_per_million_tokens"]) == (200_000, rates)
+        assert known["data_policy"] == {"trains": "no"}
+    assert bodies["openai"]["context_window"] == bodies["anthropic"]["max_input_tokens"] == 200_000
+    assert bodies["gemini"]["inputTokenLimit"] == 200_000
