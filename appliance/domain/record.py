@@ -33,7 +33,7 @@ REASONS: dict[str, str] = {
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One attempt at one provider. `ordinal` counts from 1 in order of launch."""
+    """One attempt at one provider. `ordinal` counts from 1 in order of launch, `price_row` names the price used."""
 
     request_id: str
     ordinal: int
@@ -58,13 +58,15 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retries: int = 0
     events: int = 0
     received_bytes: int = 0
+    price_row: str | None = None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request as it ended. `cost_nanos` is the sum over its attempts, `default_nanos` what always-default costs.
 
     `tier_asked` is the caller's wish in the text of domain.tier, `tier_sent` and `tier_served` those of the attempt
-    that answered. `status` is what the client was sent (499 when it left before any).
+    that answered. `status` is what the client was sent (499 when it left before any). `client`, `session` and `agent`
+    are those of a coding agent (policy/attribution.py).
     """
 
     request_id: str
@@ -101,6 +103,9 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     window_s: float | None = None
     deadline_met: bool | None = None
     client_gone: bool = False
+    client: str | None = None
+    session: str | None = None
+    agent: str | None = None
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun", gc=False):

@@ -87,6 +87,7 @@ class PriceTable:
         self._lists: dict[str, _List | None] = {}
         self._overrides = dict(overrides or {})
         self._answers: dict[tuple[str, str, str | None], Rates | None] = {}
+        self._names: dict[tuple[str, str, str | None], str] = {}
 
     def rates(self, price_as: str, model: str, tier: str | None) -> Rates | None:
         """The rates of one model on one tier (None: no tier was sent or told, the default holds); None: unknown.
@@ -97,6 +98,26 @@ class PriceTable:
             return self._answers[price_as, model, tier]
         except KeyError:
             return self._answer(price_as, model, tier)
+
+    def row(self, price_as: str, model: str, tier: str | None) -> str:
+        """The name of the row that `rates` answers from, as `list/model/tier@date`; `own:` before an operator's."""
+        key = (price_as, model, tier)
+        name = self._names.get(key)
+        if name is None:
+            word = canonical_tier(tier or "default")
+            if (price_as, model, word) in self._overrides:
+                name = f"own:{price_as}/{model}/{word}"
+            else:
+                name = f"{price_as}/{self._name(price_as, model.lower())}/{word}@{self.date}"
+            if len(self._names) >= MOST_CACHED:
+                self._names.clear()
+            self._names[key] = name
+        return name
+
+    def _name(self, price_as: str, model: str) -> str:
+        found, listed = self._find(price_as, model), self._list(price_as)
+        rows = listed.rows.items() if listed is not None else ()
+        return next((name for name, row in rows if row is found), "")
 
     def flex_capable(self, price_as: str, model: str) -> bool | None:
         """Whether the model has a flex tier: told by its price; None where the list does not tell."""

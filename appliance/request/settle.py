@@ -9,6 +9,7 @@ from appliance.domain.money import NOT_CHARGED, Cost, CostState, Rates
 from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
 from appliance.domain.tier import canonical_tier, recorded_tier, start_within_text
 from appliance.domain.tokens import NO_TOKENS, Tokens
+from appliance.policy.attribution import attribution
 from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate_tokens
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
@@ -118,6 +119,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         window_s,
         _deadline_met(work, window_s, to_start_s, now_s - zero_s),
         work.client_gone,
+        *attribution(call.get),
     )
     return Settled(request, tuple(attempts))
 
@@ -204,6 +206,7 @@ def _attempt_record(
         attempt.retries,
         reader.events if reader is not None else 0,
         attempt.received_bytes,
+        prices.row(_price_as(provider), rung.model, tier or rung.tier) if rates is not None else None,
     )
     return record, cost, rates
 

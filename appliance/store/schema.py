@@ -91,7 +91,20 @@ def _proxies(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE providers ADD COLUMN proxy TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (_first, _profiles, _reach_of_providers, _proxies)
+def _attribution(connection: apsw.Connection) -> None:
+    """Which coding agent asked, for which session; which row of the price list an attempt was priced by."""
+    for column in ("client", "session", "agent"):
+        connection.execute(f"ALTER TABLE requests ADD COLUMN {column} TEXT")
+    connection.execute("ALTER TABLE attempts ADD COLUMN price_row TEXT")
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
+    _first,
+    _profiles,
+    _reach_of_providers,
+    _proxies,
+    _attribution,
+)
 
 
 def check(connection: apsw.Connection, migrations: int = len(MIGRATIONS)) -> int:

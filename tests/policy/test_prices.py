@@ -214,3 +214,16 @@ def test_the_file_says_its_source_date_and_licence(table: PriceTable) -> None:
     assert "genai-prices" in table.source
     assert table.date.startswith("20")
     assert "MIT" in msgspec.json.decode(DATA)["licence"]
+
+
+def test_a_price_names_its_row(table: PriceTable) -> None:
+    assert table.row("openai", "gpt-5.4-mini", None) == f"openai/gpt-5.4-mini/default@{table.date}"
+    assert table.row("openai", "gpt-5.4-mini-2026-03-17", "fast") == f"openai/gpt-5.4-mini/priority@{table.date}"
+    own = PriceTable(DATA, read_overrides({"openai": {"gpt-5.4": {"flex": {"input": 1, "output": 2}}}}))
+    assert own.row("openai", "gpt-5.4", "flex") == "own:openai/gpt-5.4/flex"
+    assert own.row("openai", "gpt-5.4", "default").startswith("openai/gpt-5.4/default@")
+
+
+def test_the_context_window_is_told_where_it_is_listed(table: PriceTable) -> None:
+    assert table.context_tokens("anthropic", "claude-sonnet-4-5") is not None
+    assert table.context_tokens("openai", "nobody") is None

@@ -166,3 +166,15 @@ async def test_a_refusal_for_capacity_is_told_as_it_came(clock: MockClock, stage
     s = stage(scripts={"standard_only": refuses(0.0, 529, "overloaded_error")}, provider=PROVIDER)
     client = await ask(s)
     assert (client.status, s.request.error_code) == (529, "provider_refused")
+
+
+async def test_the_session_of_a_coding_agent_is_recorded(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={"standard_only": whole(0.0, MESSAGE)}, provider=PROVIDER)
+    session = b"0199a213-81c0-7800-8aa1-bbab2a035a53"
+    headers = HEADERS | {b"user-agent": b"claude-cli/2.1.197 (external, cli)", b"x-claude-code-session-id": session}
+    call, _ = s.prepare({"model": CLAUDE, "max_tokens": 100}, headers=headers, endpoint=MESSAGES)
+    await s.run(call)
+    assert (s.request.client, s.request.session, s.request.agent) == ("claude_code", session.decode(), None)
+    price = s.attempts[0].price_row
+    assert price is not None
+    assert price.startswith("anthropic/claude-sonnet-5/default@")
