@@ -26,6 +26,9 @@ from appliance.server.routes import dialect_of, find, ours
 
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
+READ_BYTES = 262_144
+"""Read at a time: the prompt of a coding agent, head and all, comes in one piece, and is copied once less."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -177,7 +180,7 @@ class FastConnection:
                 self._since_s = self._now_s()
             if self._front.stopping:
                 raise Gone
-            data = await self._stream.receive_some()
+            data = await self._stream.receive_some(READ_BYTES)
             if not data:
                 raise Gone
             reader.feed(data)
@@ -189,7 +192,7 @@ class FastConnection:
         if head.expect_continue:
             self._stream.send_now(CONTINUE)
         while (body := reader.next_body()) is None:
-            data = await self._stream.receive_some()
+            data = await self._stream.receive_some(READ_BYTES)
             if not data:
                 raise Gone
             bodies.take(len(data))
