@@ -264,8 +264,11 @@ class StoreWriter:
         try:
             self._append_again()
             if not self._appended:
+                segment, _ = self._archive.end
                 self._committer.append(self._batch, now_s)
                 self._appended = True
+                if self._archive.end[0] != segment:
+                    self._unsynced.clear()  # the segment that was closed was synced
             if self._strict or self._sync_wanted or now_s - self._last_sync_s >= self._sync_every_s:
                 self._sync(now_s)
             self._committer.commit(self._batch, now_s)
@@ -381,7 +384,10 @@ class StoreWriter:
         if left:
             self._log.error("records_lost", records=left)
         try:
-            self._archive.close()
+            try:
+                self._append_again()
+            finally:
+                self._archive.close()
             self._call(self._release, self._taken - len(self._batch))
         except DISK_FAULTS as fault:
             self._log.error("archive_close_failed", error=type(fault).__name__)

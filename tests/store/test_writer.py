@@ -8,7 +8,8 @@ import apsw
 import pytest
 import trio
 
-from appliance.archive.segment import encode
+from appliance.archive.reader import ArchiveReader
+from appliance.archive.segment import HEADER_BYTES, encode, frame
 from appliance.archive.writer import ArchiveWriter
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.record import ArchiveRecord
@@ -265,6 +266,45 @@ async def test_a_failed_sync_is_told_and_the_records_are_written_anew(
         assert kept[-1] == encode(settled(2))
         writer.stop()
     assert rows(connection) == 2
+
+
+async def test_what_a_rotation_has_synced_is_not_written_again(
+    tmp_path: Path, disk: MemoryDisk, connection: apsw.Connection
+) -> None:
+    size = HEADER_BYTES + len(frame(encode(settled(1))))  # a segment is full with one record
+    archive = ArchiveWriter(tmp_path, files=disk, segment_bytes=size)
+    writer = StoreWriter(connection, archive, linger_s=0.0, sync_every_s=1e9)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        for number in (1, 2):  # the second one begins another segment
+            put(writer, settled(number))
+            await writer.flush()
+        disk.failing = {"sync"}
+        with pytest.raises(ApplianceFault, match="store_unavailable"):
+            await writer.barrier()
+        disk.failing = set()
+        await until(lambda: not writer.failing)
+        await writer.barrier()
+        writer.stop()
+    kept = [payload for _, payload in ArchiveReader(tmp_path, files=disk).payloads()]
+    assert kept == [encode(settled(number)) for number in (1, 2)]
+
+
+async def test_what_a_failed_sync_left_in_doubt_is_written_at_the_end(
+    make: Make, disk: MemoryDisk, tmp_path: Path
+) -> None:
+    writer = make(sync_every_s=1e9)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(writer.run)
+        put(writer, settled(1))
+        await writer.flush()
+        disk.failing = {"sync"}
+        with pytest.raises(ApplianceFault, match="store_unavailable"):
+            await writer.barrier()
+        disk.failing = set()
+        writer.stop()
+    kept = [payload for _, payload in ArchiveReader(tmp_path, files=disk.after_crash()).payloads()]
+    assert kept == [encode(settled(1))]
 
 
 async def test_a_failing_database_is_tried_again_without_archiving_twice(
