@@ -25,6 +25,8 @@ AFTER_LOSS is that table, and its reasons are these:
   cheap rung after the dear one was launched is no cause to climb higher.
 - But a key that one provider rejects, or a model that it has not, says nothing of the next rung's provider, if that
   is another: a chain goes on.
+- A quota of Google's is shared by its tiers: it ends the race as a caller's fault does, since a dearer tier would meet
+  it too.
 - A caller's fault (the provider rejected the request or our key: 400, 401, 403, 404, 413, 422) would come back from
   every rung: it ends the race and starts no rung. But while another rung runs, that one may still prove it wrong.
 - An error never wins while another rung runs or may be launched. When none is left the race gives up with the error
@@ -273,7 +275,9 @@ class Race:
             case Refused(rung, fault):
                 self._lost(rung, "refused", fault, now, commands)
             case Failed(rung, fault):
-                rejected = is_callers_fault(fault) and not self._may_differ_elsewhere(fault)
+                rejected = (is_callers_fault(fault) or _is_shared_quota(fault)) and not self._may_differ_elsewhere(
+                    fault
+                )
                 self._lost(rung, "rejected" if rejected else "failed", fault, now, commands)
             case ClientGone():
                 self._end(GiveUp(CallerFault("client_gone")), "client_gone", commands)
@@ -283,11 +287,12 @@ class Race:
                 pass  # timers are looked at after every event
 
     def _may_differ_elsewhere(self, fault: Fault) -> bool:
-        """Whether the next rung is another provider's, with a key of its own and perhaps with the model."""
+        """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model."""
         rungs = self._plan.rungs
-        if not 0 < self._next < len(rungs) or rungs[self._next].rung.provider == rungs[self._next - 1].rung.provider:
+        here = rungs[self._next - 1].rung.provider
+        if all(planned.rung.provider == here for planned in rungs[self._next :]):
             return False
-        return fault.kind.code == "provider_key_rejected" or fault.status == 404
+        return fault.kind.code == "provider_key_rejected" or fault.status == 404 or _is_shared_quota(fault)
 
     def _step(self, rung: int, step: Step) -> bool:
         """Moves one rung along TRANSITIONS; False where nothing is listed, and the event does not count."""
@@ -367,6 +372,14 @@ def _precedence(event: Event) -> tuple[int, int]:
             return 3, rung
         case Elapsed():
             return 4, 0
+
+
+def _is_shared_quota(fault: Fault) -> bool:
+    """Whether a quota was told that all tiers of the provider share: Google's flex draws on the usual rate limits.
+
+    Source: Google's flex-inference guide; a 429 for capacity carries no QuotaFailure, and is a refusal.
+    """
+    return fault.family == "gemini" and fault.kind.code == "provider_rate_limited"
 
 
 def _cause(loss: Loss, fault: Fault) -> str:

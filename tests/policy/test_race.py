@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.record import REASONS
-from appliance.policy.plan import Plan, plan_chain, plan_direct, plan_race
+from appliance.policy.plan import Plan, RungPlan, plan_chain, plan_direct, plan_race
 from appliance.policy.race import (
     AFTER_LOSS,
     TRANSITIONS,
@@ -566,3 +566,23 @@ def test_the_tables_are_complete() -> None:
 def test_events_about_rungs_that_are_not_there_do_no_harm() -> None:
     race = play(TWO, [(1.0, [Started(7), Failed(-1, broken), Started(1)], [])])
     assert race.states == ("running", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("providers", "fault", "next_rung"),
+    [
+        ("aa", UpstreamFault("provider_rate_limited", status=429, family="gemini"), None),
+        ("aa", UpstreamFault("provider_rate_limited", status=429, family="openai"), 1),
+        ("aab", UpstreamFault("provider_rate_limited", status=429, family="gemini"), 1),
+        ("aa", UpstreamFault("provider_key_rejected"), None),
+        ("ab", UpstreamFault("provider_key_rejected"), 1),
+        ("ab", UpstreamFault("provider_rejected", status=404), 1),
+        ("ab", UpstreamFault("provider_rejected", status=400), None),
+    ],
+)
+def test_whether_what_one_provider_says_holds_for_the_next(providers: str, fault: Fault, next_rung: int | None) -> None:
+    rungs = tuple(RungPlan(Rung(name, "m", None), None if place else 0.0) for place, name in enumerate(providers))
+    race = Race(Plan(rungs, None, 100.0), 0.0)
+    race.begin(0.0)
+    commands = race.on(Failed(0, fault), 1.0)
+    assert commands == ([GiveUp(fault)] if next_rung is None else [Start(next_rung)])
