@@ -67,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     write_timeout_s: Annotated[float, _help("Time for a client to take what it is sent before it is given up.")] = 60.0
     shutdown_s: Annotated[float, _help("Time for running requests to end at a stop.")] = 10.0
 
+    compat: Annotated[
+        Literal["none", "flexinference"], _help("A product whose names of headers and error blocks are told as well.")
+    ] = "none"
     model_aliases: Annotated[
         dict[str, str], _help("Other names of models: what a caller may ask for, and what is meant.")
     ] = msgspec.field(default_factory=dict)

@@ -145,6 +145,8 @@ class Fault(Exception):
     """
 
     origin: Origin = "startline"
+    block_names: tuple[str, ...] = ("startline",)
+    """The names under which its block is written."""
 
     def __init__(
         self,

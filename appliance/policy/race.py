@@ -25,8 +25,7 @@ AFTER_LOSS is that table, and its reasons are these:
   cheap rung after the dear one was launched is no cause to climb higher.
 - But a key that one provider rejects, or a model that it has not, says nothing of the next rung's provider, if that
   is another: a chain goes on.
-- A quota of Google's is shared by its tiers: it ends the race as a caller's fault does, since a dearer tier would meet
-  it too.
+- A quota of Google's is shared by its tiers: it ends the race as a caller's fault does.
 - A caller's fault (the provider rejected the request or our key: 400, 401, 403, 404, 413, 422) would come back from
   every rung: it ends the race and starts no rung. But while another rung runs, that one may still prove it wrong.
 - An error never wins while another rung runs or may be launched. When none is left the race gives up with the error
@@ -375,10 +374,7 @@ def _precedence(event: Event) -> tuple[int, int]:
 
 
 def _is_shared_quota(fault: Fault) -> bool:
-    """Whether a quota was told that all tiers of the provider share: Google's flex draws on the usual rate limits.
-
-    Source: Google's flex-inference guide; a 429 for capacity carries no QuotaFailure, and is a refusal.
-    """
+    """Whether a quota was told that all tiers share: Google's flex draws on the usual limits (flex-inference guide)."""
     return fault.family == "gemini" and fault.kind.code == "provider_rate_limited"
 
 

@@ -22,6 +22,7 @@ from appliance.request.admit import Doorkeeper, HeaderGetter, admit
 from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
+from appliance.request.compat import compat_headers, name_block
 from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
@@ -299,10 +300,12 @@ class Gateway:
             if not reply.started:
                 work.status = fault.status
                 facts = race_headers(work, self.prices)
+                facts += compat_headers(self.settings, facts)
                 await self.refuse(reply, fault, call.request_id, call.endpoint.dialect, facts)
             elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
                 reader = work.winner.reader if work.winner is not None else None
                 framing = admitted.asked.framing
+                name_block(self.settings, fault)
                 event = work.dialect.error_event(
                     fault,
                     sequence_number=reader.sequence_number if reader is not None else 0,
@@ -323,6 +326,7 @@ class Gateway:
         more: Sequence[Header] = (),
     ) -> None:
         """Answer with a fault, in the caller's dialect. Raises trio.BrokenResourceError when the client is gone."""
+        name_block(self.settings, fault)
         body, kind = fault_body(fault, dialect, request_id)
         own = more or ((b"x-startline-request-id", request_id.encode()),)
         await reply.whole(fault.status, [*own, (b"content-type", kind), *fault_headers(fault)], body)

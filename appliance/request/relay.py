@@ -12,6 +12,7 @@ from appliance.domain.errors import ApplianceFault, UpstreamFault
 from appliance.net.stream import RECEIVE_BYTES
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Call, Header
+from appliance.request.compat import compat_headers
 from appliance.request.facts import cost_facts, race_headers, stream_facts
 from appliance.request.work import Work
 from appliance.settings import Settings
@@ -58,6 +59,7 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     work.status = 200
     work.answered_s = trio.current_time()
     headers = race_headers(work, gateway.prices)
+    headers += compat_headers(gateway.settings, headers)
     headers.append(JSON)
     if winner.head is not None:
         headers += to_client(winner.head.headers)
@@ -114,6 +116,7 @@ async def _stream(
         await reply.send(facts + winner.first)
     else:
         headers = [*stream_headers(framing), *race_headers(work, gateway.prices)]
+        headers += compat_headers(gateway.settings, headers)
         if winner.head is not None:
             headers += to_client(winner.head.headers)
         await reply.start(headers, winner.first)

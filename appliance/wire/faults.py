@@ -83,8 +83,7 @@ def openai_error(fault: Fault) -> dict[str, Any]:
         kind = _TYPES[fault.klass]
     error: dict[str, Any] = {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code}
     error |= _providers_own(fault, "openai")
-    error["startline"] = block(fault)
-    return error
+    return error | dict.fromkeys(fault.block_names, block(fault))
 
 
 def anthropic_error(fault: Fault) -> dict[str, Any]:
@@ -92,8 +91,7 @@ def anthropic_error(fault: Fault) -> dict[str, Any]:
     usual = "invalid_request_error" if fault.status < 500 else "api_error"
     error: dict[str, Any] = {"type": _ANTHROPIC_TYPES.get(fault.status, usual), "message": fault.message}
     error |= _providers_own(fault, "anthropic")
-    error["startline"] = block(fault)
-    return error
+    return error | dict.fromkeys(fault.block_names, block(fault))
 
 
 def google_error(fault: Fault) -> dict[str, Any]:
@@ -102,8 +100,7 @@ def google_error(fault: Fault) -> dict[str, Any]:
     status = _GOOGLE_STATUSES.get(fault.status, usual)
     error: dict[str, Any] = {"code": fault.status, "message": fault.message, "status": status}
     error |= _providers_own(fault, "gemini")
-    error["startline"] = block(fault)
-    return error
+    return error | dict.fromkeys(fault.block_names, block(fault))
 
 
 def fault_body(fault: Fault, dialect: str, request_id: str) -> tuple[bytes, bytes]:

@@ -195,5 +195,5 @@ def error_event(
 ) -> bytes:
     """The `error` event that ends a stream which failed. No `interaction.completed` may follow."""
     error = google_error(fault)
-    told = {"code": error["status"], "message": error["message"], "startline": error["startline"]}
+    told = {"code": error["status"], "message": error["message"]} | {name: error[name] for name in fault.block_names}
     return event(_ENCODER.encode({"event_type": "error", "error": told}), b"error")
