@@ -182,6 +182,8 @@ class _Messages:
             if seal.kind == "signature":
                 return shapes.ThinkingBlock(part.text, seal.data)
             if seal.kind == "redacted":
+                if part.text:
+                    self._losses.drop("reasoning.text")
                 return shapes.RedactedBlock(seal.data)
         if part.text:
             self._losses.drop("reasoning.text")
@@ -221,7 +223,7 @@ class _Messages:
     def _result(self, result: ToolResult, at: str) -> shapes.ToolResultBlock:
         content: str | list[msgspec.Raw] | None = None
         if len(result.content) == 1 and isinstance(only := result.content[0], Text) and only.cache is None:
-            content = only.text
+            content = self._text(only).text
         elif result.content:
             content = [
                 _raw(self._text(part) if isinstance(part, Text) else self._attached(part, at))
@@ -294,8 +296,10 @@ def _tools(conversation: Conversation, losses: Losses) -> list[msgspec.Raw]:
 def _choice(conversation: Conversation, losses: Losses) -> shapes.Choice | None:
     choice, parallel = conversation.tool_choice, conversation.parallel_tool_calls
     if not conversation.tools and (choice is None or choice.kind in ("auto", "none")):
-        if choice is not None or parallel is not None:
+        if choice is not None:
             losses.drop("tool_choice.without_tools")
+        if parallel is not None:
+            losses.drop(f"parallel_tool_calls={str(parallel).lower()}")
         return None
     single = None if parallel is None else not parallel
     if choice is None:
@@ -311,6 +315,8 @@ def _choice(conversation: Conversation, losses: Losses) -> shapes.Choice | None:
     if choice.kind == "named":
         return shapes.ChooseTool(choice.names[0], single)
     if choice.kind == "none":
+        if parallel is not None:
+            losses.drop(f"parallel_tool_calls={str(parallel).lower()}")
         return shapes.ChooseNone()
     raise Inexpressible("tool_choice", "a list of allowed tools cannot be said to this provider: send only those")
 

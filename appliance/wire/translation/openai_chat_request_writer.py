@@ -89,6 +89,9 @@ def write_request(conversation: Conversation, target: Target) -> Written:
     return Written(_ENCODER.encode(request), losses.fields)
 
 
+_SAYS_NOTHING = shapes.AssistantMessage()
+
+
 class _Messages:
     """Turns become messages."""
 
@@ -101,7 +104,9 @@ class _Messages:
     def add(self, turn: Turn, number: int) -> None:
         at = f"messages[{number}]"
         if turn.role == "assistant":
-            self.messages.append(self._assistant(turn, at))
+            message = self._assistant(turn, at)
+            if message != _SAYS_NOTHING:  # OpenAI refuses a message without anything
+                self.messages.append(message)
         elif turn.role == "tool":
             self._results(turn, at)
         elif turn.role == "user":
@@ -160,6 +165,8 @@ class _Messages:
         source = file.source
         if file.context is not None or file.citations:
             raise Inexpressible(at, "a document's context and citations cannot be said here")
+        if file.citations is not None:
+            self._losses.drop("file.citations=false")
         if isinstance(source, Uploaded):
             if source.home != self._home:
                 raise Inexpressible(at, "an uploaded file is known only to the provider that has it: send the file")
@@ -202,6 +209,8 @@ class _Messages:
         for part in turn.parts:
             if isinstance(part, Text):
                 texts.append(self._text(part))
+                if refusal:
+                    self._losses.drop("parts.order", at)
             elif isinstance(part, ToolCall):
                 calls.append(self._call(part))
                 continue
@@ -268,15 +277,20 @@ def _tools(conversation: Conversation, losses: Losses) -> list[shapes.FunctionTo
 
 
 def _web_search(conversation: Conversation, losses: Losses) -> shapes.WebSearchOptions | None:
+    options: shapes.WebSearchOptions | None = None
     for number, tool in enumerate(conversation.tools):
-        if isinstance(tool, WebSearch):
-            if tool.allowed_domains is not None or tool.blocked_domains is not None:
-                raise Inexpressible(f"tools[{number}]", "domains of a web search cannot be said here")
-            if tool.most_uses is not None:
-                losses.drop("web_search.most_uses", f"tools[{number}].max_uses")
-            place = None if tool.location is None else shapes.Location(shapes.Place(**tool.location), "approximate")
-            return shapes.WebSearchOptions(tool.context, place)
-    return None
+        if not isinstance(tool, WebSearch):
+            continue
+        at = f"tools[{number}]"
+        if options is not None:
+            raise Inexpressible(at, "a second web search cannot be said here")
+        if tool.allowed_domains is not None or tool.blocked_domains is not None:
+            raise Inexpressible(at, "domains of a web search cannot be said here")
+        if tool.most_uses is not None:
+            losses.drop("web_search.most_uses", f"{at}.max_uses")
+        place = None if tool.location is None else shapes.Location(shapes.Place(**tool.location), "approximate")
+        options = shapes.WebSearchOptions(tool.context, place)
+    return options
 
 
 def _choice(choice: ToolChoice | None, conversation: Conversation) -> shapes.Choice | None:

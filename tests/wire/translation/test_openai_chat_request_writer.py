@@ -87,6 +87,17 @@ def test_reasoning_is_dropped_unless_the_provider_takes_it() -> None:
     assert body["messages"][0]["reasoning_details"] == [detail] and dropped == ()
 
 
+def test_a_turn_of_which_nothing_is_left_is_no_message() -> None:
+    body, dropped = write(Turn("assistant", (Reasoning("", Seal("anthropic", "S")),)), Turn("user", (Text("x"),)))
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert dropped == ("reasoning.seal",)
+
+
+def test_a_second_web_search_is_refused() -> None:
+    with pytest.raises(Inexpressible):
+        write(tools=(WebSearch(), WebSearch("low")))
+
+
 def test_text_after_a_call_comes_before_it_and_that_is_told() -> None:
     turn = Turn("assistant", (ToolCall("a", "f", ""), Text("x")))
     body, dropped = write(turn)
