@@ -58,6 +58,7 @@ DROPS: Final[tuple[Drop, ...]] = (
     Drop("verbosity", _NOT_OPENAI, "dropped", _HINT),
     Drop("image.detail", _NOT_OPENAI, "dropped", "A hint about resolution; the provider chooses its own."),
     Drop("tool.strict=false", ALL, "dropped", "Says what is usual."),
+    Drop("file.context", _GEMINI, "becomes a text", "Stands before the document; the model reads it all the same."),
     Drop("file.citations=false", _OPENAI, "dropped", "Says what is usual."),
     Drop("parallel_tool_calls=false", _ANTHROPIC, "dropped", "Only where no call is possible at all."),
     Drop("parallel_tool_calls=true", ALL, "dropped", "Says what is usual."),

@@ -105,6 +105,8 @@ def _without_n(conversation: Conversation) -> Conversation:
 
 def _look_over(conversation: Conversation, losses: Losses) -> None:
     """What generateContent has no field for."""
+    if conversation.top_logprobs is not None and not conversation.logprobs:
+        losses.drop("top_logprobs" if conversation.top_logprobs else "top_logprobs=0", "top_logprobs")
     for field in ("user", "metadata", "cache_key", "verbosity", "cache"):
         if getattr(conversation, field) is not None:
             losses.drop(field)
@@ -171,6 +173,8 @@ class _Contents:
         if isinstance(part, Image | File):
             context = part.context if isinstance(part, File) else None
             told = self._attached(part, at)
+            if context:
+                self._losses.drop("file.context")
             return [shapes.Part(text=context), told] if context else [told]
         if isinstance(part, Opaque) and part.dialect == "gemini_generate":
             return [part.raw]

@@ -28,31 +28,41 @@ EACH = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 
 
 def in_one_form(conversation: Conversation) -> Conversation:
-    """What can be said in two ways, said in one: the same instructions or results in two turns or one, a text as a
-    document or as its bytes, an effort with or without the word that the model shall think, an empty result, an
-    option that stands among the tools, the choice that is left to the model."""
+    """What can be said in two ways, said in one: the same words in two turns or texts or in one, no words beside
+    others, a text as a document or as its bytes, an effort with or without the word that the model shall think, an empty
+    result, an option that stands among the tools, the choice that is left to the model or that leaves it one tool.
+    """
     turns: list[Turn] = []
     for turn in conversation.turns:
-        parts: list[Any] = []
+        joins = bool(turns) and turns[-1].role == turn.role and turns[-1].name == turn.name
+        parts: list[Any] = list(turns.pop().parts) if joins else []
         for part in turn.parts:
-            if isinstance(part, Refusal) and parts and isinstance(parts[-1], Refusal):
-                parts[-1] = Refusal(parts[-1].text + part.text)
+            last = parts[-1] if parts else None
+            if _words(part) and _words(last) and type(part) is type(last):
+                parts[-1] = type(part)(last.text + part.text)
             elif part != Reasoning():
                 parts.append(_part(part))
-        turn = Turn(turn.role, tuple(parts), turn.name)
-        if not turn.parts:
-            continue
-        before = turns[-1] if turns else None
-        if before is not None and before.role == turn.role in ("system", "tool") and before.name == turn.name:
-            turns[-1] = Turn(turn.role, before.parts + turn.parts, turn.name)
-        else:
-            turns.append(turn)
+        if turn.role == "assistant" and len(parts) > 1:
+            parts = [part for part in parts if part != Text("")]
+        if parts:
+            turns.append(Turn(turn.role, tuple(parts), turn.name))
     thinking = conversation.thinking
-    if thinking is not None and thinking.on is None and thinking.effort is not None:
+    if thinking is not None and thinking.on is None:
         thinking = msgspec.structs.replace(thinking, on=True)
-    choice = None if conversation.tool_choice == ToolChoice("auto") else conversation.tool_choice
+    choice = conversation.tool_choice
+    if choice == ToolChoice("auto"):
+        choice = None
+    elif choice is not None and choice.kind == "allowed_required" and len(choice.names) == 1:
+        choice = ToolChoice("named", choice.names)
     tools = tuple(sorted(conversation.tools, key=lambda tool: isinstance(tool, WebSearch)))
-    return msgspec.structs.replace(conversation, turns=tuple(turns), thinking=thinking, tools=tools, tool_choice=choice)
+    return msgspec.structs.replace(
+        conversation, model="", turns=tuple(turns), thinking=thinking, tools=tools, tool_choice=choice, extras={}
+    )
+
+
+def _words(part: Any) -> bool:
+    """Whether it is a text or refusal and nothing besides."""
+    return isinstance(part, Text | Refusal) and part == type(part)(part.text)
 
 
 def _part(part: Any) -> Any:
