@@ -29,14 +29,15 @@ EACH = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 
 def in_one_form(conversation: Conversation) -> Conversation:
     """What can be said in two ways, said in one: the same words in two turns or texts or in one, no words beside
-    others, a text as a document or as its bytes, an effort with or without the word that the model shall think, an empty
-    result, an option that stands among the tools, the choice that is left to the model or that leaves it one tool.
+    others, a text as a document or as its bytes, an effort with or without the word that the model shall think, an
+    empty result, an option that stands among the tools, the choice that is left to the model or that leaves it one tool.
     """
     turns: list[Turn] = []
     for turn in conversation.turns:
         joins = bool(turns) and turns[-1].role == turn.role and turns[-1].name == turn.name
         parts: list[Any] = list(turns.pop().parts) if joins else []
-        for part in turn.parts:
+        given: list[Any] = list(turn.parts)
+        for part in given:
             last = parts[-1] if parts else None
             if _words(part) and _words(last) and type(part) is type(last):
                 parts[-1] = type(part)(last.text + part.text)
