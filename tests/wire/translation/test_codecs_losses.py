@@ -30,7 +30,7 @@ EACH = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 def in_one_form(conversation: Conversation) -> Conversation:
     """What can be said in two ways, said in one: the same words in two turns or texts or in one, no words beside
     others, a text as a document or as its bytes, an effort with or without the word that the model shall think, an
-    empty result, an option that stands among the tools, the choice that is left to the model or that leaves it one tool.
+    empty result, an option that stands among the tools, the choice that is left to the model or leaves one tool.
     """
     turns: list[Turn] = []
     for turn in conversation.turns:
@@ -38,7 +38,7 @@ def in_one_form(conversation: Conversation) -> Conversation:
         parts: list[Any] = list(turns.pop().parts) if joins else []
         given: list[Any] = list(turn.parts)
         for part in given:
-            last = parts[-1] if parts else None
+            last: Any = parts[-1] if parts else Reasoning()
             if _words(part) and _words(last) and type(part) is type(last):
                 parts[-1] = type(part)(last.text + part.text)
             elif part != Reasoning():
