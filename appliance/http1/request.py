@@ -20,6 +20,7 @@ from appliance.http1.request_line import is_host, split_request_line, split_targ
 
 _CR = 13
 _TOKEN_BYTES = b"GPOHDCTABEFIJKLMNQRSUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"
+_LONGEST_LINE = 8192  # of a request line, where only its path is looked for
 _JOIN_AT = 512  # parts of a chunked body are joined this many at a time: tiny chunks must not cost objects
 
 
@@ -97,6 +98,7 @@ class RequestReader(UnreadBytes):
         "_limits",
         "_missing",
         "_parts",
+        "_unparsed",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -111,6 +113,7 @@ class RequestReader(UnreadBytes):
         self._joined = bytearray()
         self._decoder: ChunkedDecoder | None = None
         self._last = LastHead()
+        self._unparsed = b""
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take received bytes; parses nothing."""
@@ -142,11 +145,23 @@ class RequestReader(UnreadBytes):
         """Received bytes that no `next_head` or `next_body` has consumed: what pipelining holds in memory."""
         return len(self._buf) - self._pos
 
+    @property
+    def begun_path(self) -> bytes:
+        """The path of a head that was refused or is not whole, as far as it is here; b"" where nothing tells.
+
+        For the words of a refusal alone: nothing of it was checked.
+        """
+        end = min(self._pos + _LONGEST_LINE, len(self._buf))
+        line = (self._unparsed or self._copy(self._pos, end)).partition(b"\r")[0]
+        target = line.split(b" ")[1] if b" " in line else b""
+        return target.partition(b"?")[0] if target.startswith(b"/") else b""
+
     def drop(self) -> None:
         """Let go of all that was received: the connection will only be answered and closed."""
         self._parts = []
         self._joined = bytearray()
         self._decoder = None
+        self._unparsed = b""
         self._consume_to(len(self._buf))
 
     def leftover(self) -> bytes:
@@ -182,7 +197,9 @@ class RequestReader(UnreadBytes):
         self._empty_lines = 0
         head = self._last.recall(raw)
         if head is None:
+            self._unparsed = raw
             head = _parse(raw, self._limits)
+            self._unparsed = b""
             self._last.remember(head)
         self._body_due = head.has_body
         self._head = head

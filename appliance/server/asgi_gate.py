@@ -47,6 +47,11 @@ class Gate:
             return "BODY"
         return "IDLE" if self._reader.idle else "HEAD"
 
+    @property
+    def begun_path(self) -> bytes:
+        """The path of a head that was refused or has not come whole, see RequestReader."""
+        return self._reader.begun_path
+
     def feed(self, data: bytes) -> list[Plain | ProtocolRefusal]:
         """What may be passed on of all that was received so far, in order; a refusal is the last."""
         pieces: list[Plain | ProtocolRefusal] = []

@@ -38,7 +38,7 @@ from appliance.server.asgi_gate import NOT_HTTP, Gate, Plain, Waiting
 from appliance.server.asgi_inbox import ClientLeft, Inbox, LaneTaskGroup
 from appliance.server.asgi_stream import LINGER_BYTES, LaneStream
 from appliance.server.front import Patience, protocol_fault
-from appliance.server.routes import dialect_of, ours
+from appliance.server.routes import dialect_of, dialect_of_path, ours
 
 log = structlog.get_logger()
 
@@ -289,7 +289,9 @@ class LaneServer(TCPServer):
     @property
     def _dialect(self) -> str:
         head = self._gate.head
-        return dialect_of(head.path, head.get) if head is not None and ours(head.path) else "admin"
+        if head is None:
+            return dialect_of_path(self._gate.begun_path)
+        return dialect_of(head.path, head.get) if ours(head.path) else "admin"
 
     async def _give_up(self, fault: CallerFault) -> None:
         self._on_refused(fault.kind.code)

@@ -22,7 +22,7 @@ from appliance.request.call import Call
 from appliance.request.endpoint import CHAT, Endpoint
 from appliance.server.front import Front, protocol_fault
 from appliance.server.reply import FastReply
-from appliance.server.routes import dialect_of, find, ours
+from appliance.server.routes import dialect_of, dialect_of_path, find, ours
 
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
@@ -238,13 +238,16 @@ class FastConnection:
     async def _refuse(self, fault: Fault, *, last: bool) -> None:
         self._phase, self._fault = Phase.BUSY, None
         self._let_go()
+        head = self._head
+        if head is None:
+            dialect = dialect_of_path(self._reader.begun_path)
+        else:
+            dialect = dialect_of(head.path, head.get)
         if last:
             self._reader.drop()
         self._left -= 1
         last = last or self._front.stopping or self._left <= 0
-        self._reply = reply = FastReply(self._stream, self._head, self._front.date, last)
-        head = self._head
-        dialect = "openai_chat" if head is None else dialect_of(head.path, head.get)
+        self._reply = reply = FastReply(self._stream, head, self._front.date, last)
         await self._front.refuse(reply, fault, self._front.request_id(self._front.unix_us()), dialect)
 
     def _let_go(self) -> None:

@@ -137,7 +137,7 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
         if one is None:
             raise CallerFault("route_not_found")
         argument = unquote_to_bytes(rest).decode("utf-8", "replace")
-        act = GEMINI_ACTIONS.get(argument.rpartition(":")[2]) if method == b"POST" else None
+        act = GEMINI_ACTIONS.get(argument.rpartition(":")[2])
         found = (b"GET", one) if act is None or one is ANTHROPIC_MODEL else (b"POST", act)
     wanted, endpoint = found
     if endpoint is MODELS or endpoint is MODEL:
@@ -154,6 +154,11 @@ def dialect_of(path: bytes, get: Get) -> str:
     if found is not None and found[1] is not MODELS:
         return found[1].dialect
     return f"{_family(get, path)}_models"
+
+
+def dialect_of_path(path: bytes) -> str:
+    """The same where the head was not understood and only its path is there (b"": not even that)."""
+    return dialect_of(path, lambda _: None) if ours(path) else "openai_chat"
 
 
 def _family(get: Get, path: bytes) -> str:

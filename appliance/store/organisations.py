@@ -72,24 +72,25 @@ class Organisations:
                 return organisation
         raise UnknownRow(f"there is no organisation {name_or_id!r}")
 
-    async def update(self, organisation: Organisation) -> Organisation:
-        """Store changed settings of the organisation with this id. Raises UnknownRow, NameTaken."""
-        names, values = columns(organisation)
+    async def change(self, organisation: Organisation, **fields: object) -> Organisation:
+        """Store these fields of an organisation; the others stay as they are. Raises UnknownRow, NameTaken.
+
+        Only what is named is written, so that of two changes at the same time none is lost.
+        """
+        names, values = columns(organisation, fields)
 
         def work(connection: apsw.Connection) -> None:
+            changes = ", ".join(f"{name} = ?" for name in ("organisation_id", *names))
+            given = (organisation.organisation_id, *values, organisation.organisation_id)
             try:
-                connection.execute(
-                    f"UPDATE organisations SET {', '.join(f'{name} = ?' for name in names)}"  # noqa: S608 - our own names
-                    " WHERE organisation_id = ?",
-                    [*values, organisation.organisation_id],
-                )
+                connection.execute(f"UPDATE organisations SET {changes} WHERE organisation_id = ?", given)  # noqa: S608
             except apsw.ConstraintError:
-                raise NameTaken(f"there is an organisation named {organisation.name!r} already") from None
+                raise NameTaken(f"there is an organisation named {fields.get('name')!r} already") from None
             if not connection.changes():
                 raise UnknownRow(f"there is no organisation {organisation.organisation_id!r}")
 
         await self._change(work)
-        return organisation
+        return self.show(organisation.organisation_id)
 
 
 class ApiKeys:

@@ -1,5 +1,6 @@
 """Rules of the server's side, each whole and byte by byte; valid requests agree with h11."""
 
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -492,3 +493,29 @@ def test_parts_come_as_they_arrive_and_leave_what_follows() -> None:
     reader.feed(b"x" * 998 + b"GET")
     assert (reader.next_part(), reader.body_due, reader.next_part()) == (b"x" * 998, False, b"")
     assert reader.leftover() == b"GET"
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (b"POST /v1/messages?key=x HTTP/1.1\r\nhost: x\r\n", b"/v1/messages"),
+        (b"POST /v1/mess", b"/v1/mess"),
+        (b"POST", b""),
+        (b"POST  /a HTTP/1.1\r\n", b""),
+        (b"GET http://x/a HTTP/1.1\r\n", b""),
+        (b"", b""),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\nGET /b HTTP/1.1\r\n", b"/a"),
+        (b"GET /a HTTP/1.1\r\nhost: x\r\n\r\nGET /b HTTP/2.0\r\n", b"/b"),
+        (b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n", b""),
+        (b"GET /" + b"a" * 70_000, b"/" + b"a" * 8187),
+    ],
+)
+def test_the_path_of_a_head_that_is_refused_or_not_whole(data: bytes, path: bytes) -> None:
+    reader = RequestReader(Limits())
+    reader.feed(data)
+    with suppress(ProtocolRefusal):
+        while reader.next_head() is not None:
+            pass
+    assert reader.begun_path == path
+    reader.drop()
+    assert reader.begun_path == b""

@@ -71,6 +71,7 @@ def test_what_there_is_not(path: bytes) -> None:
         (b"HEAD", b"/v1/responses", b"POST"),
         (b"POST", b"/v1/models", b"GET, HEAD"),
         (b"DELETE", b"/api/v1/models/a", b"GET, HEAD"),
+        (b"GET", b"/v1beta/models/a:generateContent", b"POST"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_one(method: bytes, path: bytes, allow: bytes) -> None:

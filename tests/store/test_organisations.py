@@ -1,9 +1,11 @@
 """Keys are made, rotated and revoked; each change is whole and outlives a restart."""
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
 from appliance.domain.identity import Organisation
 from appliance.store.faults import NameTaken, UnknownRow
@@ -49,17 +51,27 @@ async def test_settings_of_an_organisation_change_and_survive_a_restart(tmp_path
     async with opened(tmp_path) as store:
         other = await store.organisations.create("other", now_unix_s=1, start_within="flex")
         made = await store.organisations.create("acme", now_unix_s=2)
-        changed = await store.organisations.update(
-            msgspec.structs.replace(made, name="acme-2", start_within="30s", race_slots=0)
-        )
+        changed = await store.organisations.change(made, name="acme-2", start_within="30s", race_slots=0)
+        assert changed == msgspec.structs.replace(made, name="acme-2", start_within="30s", race_slots=0)
         assert store.organisations.show("acme-2") == store.organisations.show(made.organisation_id) == changed
         assert store.directory.organisation(made.organisation_id) == changed
         with pytest.raises(NameTaken):
-            await store.organisations.update(msgspec.structs.replace(changed, name="other"))
+            await store.organisations.change(changed, name="other")
     async with opened(tmp_path) as store:
         assert store.organisations.list() == (other, changed)
         cleared = msgspec.structs.replace(changed, start_within=None, race_slots=None)
-        assert await store.organisations.update(cleared) == cleared == store.organisations.show("acme-2")
+        assert await store.organisations.change(changed, start_within=None, race_slots=None) == cleared
+        assert store.organisations.show("acme-2") == cleared
+
+
+async def test_of_two_changes_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        made = await store.organisations.create("acme", now_unix_s=1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(store.organisations.change, made, start_within="30s"))
+            nursery.start_soon(partial(store.organisations.change, made, race_slots=7))
+        after = store.organisations.show("acme")
+        assert (after.start_within, after.race_slots) == ("30s", 7)
 
 
 async def test_what_is_not_there_is_told(tmp_path: Path) -> None:
@@ -74,7 +86,7 @@ async def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         with pytest.raises(UnknownRow):
             store.organisations.show("nobody")
         with pytest.raises(UnknownRow):
-            await store.organisations.update(Organisation("org_none", "x"))
+            await store.organisations.change(Organisation("org_none", "x"))
 
 
 async def test_settings_of_a_wrong_form_are_refused(tmp_path: Path) -> None:

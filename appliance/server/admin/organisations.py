@@ -73,4 +73,4 @@ async def change_organisation(desk: Desk, caller: Caller, request: Request) -> o
     _check_start_within(desk, change.start_within)
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     old = desk.store.organisations.show(request.path_params["organisation"])
-    return view(await desk.store.organisations.update(msgspec.structs.replace(old, **given)))
+    return view(await desk.store.organisations.change(old, **given))
