@@ -37,6 +37,13 @@ def as_of(conversation: Conversation, read: Conversation) -> Conversation:
     return msgspec.structs.replace(read, dialect=conversation.dialect, model=read.model or conversation.model)
 
 
+def sayable(conversation: Conversation, *codecs: Codec) -> Conversation:
+    """The conversation without what one of these dialects has no field for: Responses knows no stop sequences."""
+    if any(codec.name == "openai_responses" for codec in codecs):
+        return msgspec.structs.replace(conversation, stop=())
+    return conversation
+
+
 def read_stream(reader: AnswerReader, pieces: Iterable[bytes]) -> list[Event]:
     events: list[Event] = []
     for piece in pieces:

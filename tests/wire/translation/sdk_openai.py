@@ -31,3 +31,18 @@ def chat_stream(body: bytes) -> Any:
 def chat_whole(body: bytes) -> Any:
     with client(body, "application/json") as asking:
         return asking.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+
+
+def responses_stream(body: bytes) -> tuple[list[Any], Any]:
+    """(the events, the final response as the SDK's own accumulator puts it together)."""
+    with (
+        client(body, "text/event-stream") as asking,
+        asking.responses.stream(model="m", input="x") as stream,
+    ):
+        events: list[Any] = list(stream)
+        return events, stream.get_final_response() if events[-1].type == "response.completed" else events[-1].response
+
+
+def responses_whole(body: bytes) -> Any:
+    with client(body, "application/json") as asking:
+        return asking.responses.create(model="m", input="x")
