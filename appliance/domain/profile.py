@@ -12,6 +12,18 @@ import msgspec
 
 from appliance.domain.catalog import AbortBilling, ProviderKind
 
+Quirk = Literal[
+    "max_tokens",  # wants `max_tokens` where OpenAI has `max_completion_tokens`
+    "no_developer",  # knows no role `developer`
+    "no_stream_options",  # refuses `stream_options`
+    "cache_breakpoints",  # takes `prompt_cache_breakpoint` on parts
+    "reasoning_content",  # takes past reasoning as text (DeepSeek, Moonshot, vLLM)
+    "reasoning_details",  # takes past reasoning with its seals (OpenRouter)
+    "top_k",  # takes `top_k` beyond its dialect
+    "thinking_budget",  # thinks within a budget of tokens, and knows no adaptive thinking (older Claude models)
+]
+"""How a provider departs from its dialect's official form; asked when a request is translated for it."""
+
 Grade = Literal["S", "D", "T", "K", "?"]
 """S: a shipped SDK or specification; D: official documentation; T: third party; K: general knowledge; ?: open."""
 
@@ -54,6 +66,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_options: bool = True
     abort_billing: AbortBilling = "partial"
     dialects: dict[str, str] = {}
+    quirks: tuple[Quirk, ...] = ()
     refusal: Refusal = Refusal()
     policy: Policy = Policy()
     note: str = ""

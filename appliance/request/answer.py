@@ -23,6 +23,7 @@ from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.compat import compat_headers, name_block
+from appliance.request.dialects import DIALECTS
 from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
@@ -36,31 +37,11 @@ from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory, Ledger
 from appliance.upstream.transport import Pool
-from appliance.wire import (
-    anthropic_count,
-    anthropic_messages,
-    gemini_generate,
-    gemini_interactions,
-    gemini_unary,
-    openai_chat,
-    openai_embeddings,
-    openai_responses,
-)
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
+from appliance.wire.translation.stream import TranslatedStream
 
 log = structlog.get_logger()
-
-DIALECTS: dict[str, Dialect] = {
-    "openai_chat": openai_chat,
-    "openai_responses": openai_responses,
-    "openai_embeddings": openai_embeddings,
-    "anthropic_messages": anthropic_messages,
-    "anthropic_count": anthropic_count,
-    "gemini_generate": gemini_generate,
-    "gemini_unary": gemini_unary,
-    "gemini_interactions": gemini_interactions,
-}
 
 BARRIER_S = 2.0
 REFUSE_S = 5.0
@@ -203,6 +184,8 @@ class Gateway:
         work.admitted = await admit(call, dialect, self.directory, access, self.settings, self.bodies)
         try:
             plan = work.plan = self.planner.plan(work)
+            if work.translation is not None:
+                plan = work.plan = await work.translation.prepare(plan, self.bodies.decompressing)
             await self._race(call, work, plan, dialect)
         finally:
             if work.racing:
@@ -212,6 +195,8 @@ class Gateway:
             raise ApplianceFault("internal_error")
         work.admitted.asked.body.forget()  # a stream may last for minutes, and nobody needs the prompt any more
         call.body = b""
+        if work.translation is not None:
+            work.translation.forget()
         if winner.whole is None:
             self._let_go(call)
         await relay(call, work, winner, dialect, self)
@@ -304,15 +289,17 @@ class Gateway:
                 await self.refuse(reply, fault, call.request_id, call.endpoint.dialect, facts)
             elif not reply.ended and work.dialect is not None and admitted is not None and admitted.asked.stream:
                 reader = work.winner.reader if work.winner is not None else None
-                framing = admitted.asked.framing
                 name_block(self.settings, fault)
-                event = work.dialect.error_event(
-                    fault,
-                    sequence_number=reader.sequence_number if reader is not None else 0,
-                    response_id=reader.response_id if reader is not None else None,
-                    request_id=call.request_id,
-                    framing=framing,
-                )
+                if isinstance(reader, TranslatedStream):
+                    event = reader.failure(fault)
+                else:
+                    event = work.dialect.error_event(
+                        fault,
+                        sequence_number=reader.sequence_number if reader is not None else 0,
+                        response_id=reader.response_id if reader is not None else None,
+                        request_id=call.request_id,
+                        framing=admitted.asked.framing,
+                    )
                 await reply.end(fault_facts(work, fault) + event if work.dialect.COMMENTS else event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             call.cause = call.cause or "client_gone"

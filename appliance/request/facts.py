@@ -30,6 +30,8 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     if provider is None:
         return headers
     headers.append((b"x-startline-provider", provider.name.encode()))
+    if work.translation is not None:
+        headers += work.translation.headers()
     if work.attempts or work.skipped:
         headers.append((b"x-startline-race", race_line(work).encode()))
         headers.append((b"x-startline-retries", b"%d" % retries(work)))
@@ -79,6 +81,8 @@ def race_line(work: Work) -> str:
     """
     zero_s = work.call.arrived_s
     parts = [f"{rung.tier or 'untiered'} skipped" for rung in work.skipped]
+    if work.translation is not None:
+        parts += [f"{rung.provider} inexpressible" for rung in work.translation.unsaid]
     for attempt in work.attempts:
         if attempt is work.winner:
             ended, at_s = "won", attempt.started_s

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from appliance.domain.catalog import Provider
+from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
@@ -86,29 +86,37 @@ class Launcher:
         """The attempt of the rung at this place of the plan."""
         gateway, asked, work, stream = self._gateway, self._asked, self._work, self.stream
         rung = self.plan.rungs[place].rung
-        target = self._target if rung.provider == self._provider.name else self._elsewhere(rung.provider)
-        provider = target.provider
-        body = self._dialect.upstream_body(
-            asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
-        )
+        target = self._target_of(rung)
+        provider, dialect, headers = target.provider, self._dialect, self._headers
+        translation = work.translation
+        spoken = None if translation is None else translation.dialect(rung.provider)
+        if translation is None or spoken is None:
+            body = dialect.upstream_body(
+                asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
+            )
+        else:
+            dialect, body = spoken, translation.body(rung)
+            headers = to_provider(self._call.headers, family_of(dialect.NAME))
         reader = (
-            self._dialect.StreamReader(
+            dialect.StreamReader(
                 started_at=self._call.key.started_at,
-                drop_usage=asked.stream and not asked.include_usage,
+                drop_usage=asked.stream and not asked.include_usage and spoken is None,
                 provider=provider.name,
                 tier_asked=rung.tier,
-                framing=asked.framing if asked.stream else "sse",
+                framing=asked.framing if asked.stream and spoken is None else "sse",
             )
             if stream
             else None
         )
+        if reader is not None and translation is not None and spoken is not None and asked.stream:
+            reader = translation.reader(reader, rung)
         attempt = Attempt(
             gateway.pool,
             target,
             rung,
             len(work.attempts) + 1,
-            dialect=self._dialect,
-            headers=self._headers,
+            dialect=dialect,
+            headers=headers,
             body=body,
             reader=reader,
             now_unix_s=gateway.unix_s,
@@ -130,7 +138,7 @@ class Launcher:
     async def warm(self, place: int) -> None:
         """Have a connection ready for a rung."""
         rung = self.plan.rungs[place].rung
-        target = self._target if rung.provider == self._provider.name else self._elsewhere(rung.provider)
+        target = self._target_of(rung)
         await self._gateway.pool.warm(target.origin)
 
     def begun(self, attempt: Attempt) -> None:
@@ -138,11 +146,17 @@ class Launcher:
         if attempt.fault is not None or self._gateway.breakers.suspects:
             self._gateway.breakers.begun(attempt, trio.current_time())
 
-    def _elsewhere(self, name: str) -> Target:
-        return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, name))
+    def _target_of(self, rung: Rung) -> Target:
+        if rung.provider == self._provider.name:
+            return self._target
+        return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, rung.provider))
 
     def _target_at(self, provider: Provider) -> Target:
-        call = self._call
+        call, translation = self._call, self._work.translation
+        spoken = None if translation is None else translation.dialect(provider.name)
+        if spoken is not None:  # the query is the caller's dialect's
+            path = spoken.path(self._asked, model=self._work.model or "", stream=self.stream)
+            return self._gateway.planner.target(provider, spoken.NAME, path)
         path = call.endpoint.upstream or self._dialect.path(
             self._asked, model=self._work.model or "", stream=self.stream
         )

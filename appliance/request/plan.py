@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from appliance.domain.catalog import Provider, Rung
+from appliance.domain.chat import DialectName
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
@@ -20,11 +21,13 @@ from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
 from appliance.request.endpoint import Endpoint
 from appliance.request.slots import Slots
+from appliance.request.translate import Translation, in_other_words
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
 from appliance.wire.provider_errors import family_of
+from appliance.wire.translation.targets import targets
 
 MOST_KEPT = 4096
 LONGEST_KEPT_BYTES = 512
@@ -32,12 +35,16 @@ LONGEST_KEPT_BYTES = 512
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What follows from a model and a wish alone: who serves, the rungs, and the plan where no race is wished."""
+    """What follows from a model and a wish alone: who serves, the rungs, and the plan where no race is wished.
+
+    `spoken`: the dialects to ask the provider in, the best first; empty: the caller's own.
+    """
 
     provider: Provider
     model: str
     rungs: tuple[Rung, ...]
     direct: Plan | None
+    spoken: tuple[DialectName, ...] = ()
 
 
 class _Routes:
@@ -133,6 +140,8 @@ class Planner:
                 routes.choices.clear()
             routes.choices[chosen] = choice  # type: ignore[index]
         work.provider, work.model = choice.provider, choice.model
+        if choice.spoken:
+            self._translate(work, admitted, (choice,))
         give_up_s = self._settings.first_content_timeout_s
         if self._breakers.suspects and (detour := self._detour(work, choice, window)) is not None:
             return detour
@@ -188,6 +197,7 @@ class Planner:
         later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
         fallbacks = [self._choose(route, work, later, endpoint) for route in others]
         choice = self._choose(first, work, admitted, endpoint)
+        self._translate(work, admitted, (choice, *fallbacks))
         rungs, suspects, now_s = choice.rungs, self._breakers.suspects, trio.current_time()
         following = [one.rungs[0] for one in fallbacks]
         if suspects:
@@ -204,6 +214,12 @@ class Planner:
             raise self._breakers.fault(choice.provider, choice.rungs, now_s)
         return plan_direct(following[0], give_up_s, "chain_advanced", window_s).then(tuple(following[1:]))
 
+    def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
+        """Note which providers are asked in another dialect than the caller's."""
+        foreign = {choice.provider.name: (choice.provider, choice.spoken) for choice in choices if choice.spoken}
+        if foreign:
+            work.translation = Translation(work.call, admitted.asked, foreign, self._profiles)
+
     def named(self, organisation_id: str, name: str) -> Provider:
         """The provider of a rung. Raises ApplianceFault if it was removed meanwhile."""
         found = self._of(organisation_id).routing.named(name)
@@ -213,9 +229,15 @@ class Planner:
 
     def _choose(self, route: Route, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
+        spoken: tuple[DialectName, ...] = ()
         if provider.base_for(endpoint.dialect) is None:
-            raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
-        if provider.family != family_of(endpoint.dialect):  # its tiers are asked for in its own dialect alone
+            spoken = targets(provider, endpoint.dialect)
+            if not spoken:
+                raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
+            admitted = in_other_words(admitted)
+        if provider.family != family_of(
+            spoken[0] if spoken else endpoint.dialect
+        ):  # tiers are of its own dialect alone
             provider = msgspec.structs.replace(provider, tiers=())
         price_as = provider.price_as or provider.kind
         if self._settings.unpriced_models == "refuse" and self._prices.rates(price_as, model, "default") is None:
@@ -238,4 +260,4 @@ class Planner:
                     raise
                 rungs, reason = (default_rung(provider, model),), "not_raced"
         direct = plan_direct(rungs[0], give_up_s, reason) if len(rungs) == 1 else None
-        return Choice(route.provider, model, rungs, direct)
+        return Choice(route.provider, model, rungs, direct, spoken)

@@ -50,7 +50,7 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     """Send the winner's answer. Raises Fault, or trio.BrokenResourceError when the client is gone."""
     body = winner.whole
     if body is not None:
-        _read_whole(work, winner, dialect, body)
+        body = _read_whole(work, winner, dialect, body)
     elif work.admitted is not None and work.admitted.asked.stream:
         await _stream(call, work, winner, dialect, gateway, work.admitted.asked.framing)
         return
@@ -67,19 +67,23 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     await call.reply.whole(200, headers, body)
 
 
-def _read_whole(work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> None:
+def _read_whole(work: Work, winner: Attempt, dialect: Dialect, body: bytes) -> bytes:
+    """Take note of a whole answer; what the client gets of it."""
     try:
-        answer = dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
+        answer = winner.dialect.read_answer(body, provider=winner.target.provider.name, tier_asked=winner.rung.tier)
+        if winner.dialect is not dialect and work.translation is not None:
+            body = work.translation.whole(body, winner.rung)
     except UpstreamFault as fault:
         winner.fault = fault
         work.winner = None
         raise
     work.tokens, work.response_id = answer.usage, answer.response_id
     work.tier_served = winner.tier_told or answer.tier
+    return body
 
 
 async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, gateway: Relaying) -> bytes:
-    assembler, reader = dialect.Assembler(), winner.reader
+    assembler, reader = winner.dialect.Assembler(), winner.reader
     if reader is None:
         raise ApplianceFault("internal_error")
     events = winner.first
@@ -97,7 +101,10 @@ async def _assembled(call: Call, work: Work, winner: Attempt, dialect: Dialect, 
         if winner.fault is not None:
             raise winner.fault
         assembler.feed(reader.terminal_event or b"")
-        return assembler.result()
+        body = assembler.result()
+        if winner.dialect is not dialect and work.translation is not None:
+            body = work.translation.whole(body, winner.rung)
+        return body
     except NotAssemblable:
         raise _unfit(winner, "The streamed answer could not be assembled.") from None
 

@@ -8,6 +8,7 @@ from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.policy.plan import Plan
 from appliance.request.admit import Admitted
 from appliance.request.call import Call
+from appliance.request.translate import Translation
 from appliance.upstream.attempt import Attempt
 from appliance.wire.dialect import Dialect
 
@@ -38,6 +39,7 @@ class Work:
         "status",
         "tier_served",
         "tokens",
+        "translation",
         "winner",
     )
 
@@ -48,6 +50,7 @@ class Work:
         self.provider: Provider | None = None
         self.model: str | None = None
         self.plan: Plan | None = None
+        self.translation: Translation | None = None  # None: every provider speaks the caller's dialect
         self.racing = False
         self.retried = 0
         self.counted = False

@@ -17,7 +17,7 @@ from appliance.domain.tier import Window, parse_start_within
 from appliance.http1.write import header_lines, request_head, safe_target, safe_value
 from appliance.policy.address import Proxies
 from appliance.request.admit import credential
-from appliance.request.answer import DIALECTS as ALL
+from appliance.request.dialects import DIALECTS as ALL
 from appliance.server.routes import find, ours
 from appliance.store.keys import MalformedKey, TruncatedKey, check_token
 from appliance.upstream.decoding import content_decoder

@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from appliance.domain.tokens import Tokens
-from appliance.request.endpoint import COUNT_TOKENS, MESSAGES, Endpoint
+from appliance.request.endpoint import COUNT_TOKENS, EMBEDDINGS, MESSAGES, Endpoint
 from tests.request.stage import END, SECRET, Client, Stage, Step, chunk, head, leaves, refuses, whole
 from tests.wire.streams import golden
 
@@ -158,7 +158,8 @@ async def test_tokens_are_counted_without_tier_or_cost(clock: MockClock, stage: 
 
 async def test_a_dialect_that_the_provider_does_not_speak_is_refused(clock: MockClock, stage: Make) -> None:
     s = stage(scripts={}, provider=PROVIDER)
-    client = await s.call(model=CLAUDE)
+    call, client = s.prepare({"model": CLAUDE, "input": "a text"}, endpoint=EMBEDDINGS)
+    await s.run(call)
     assert (client.status, client.error["code"]) == (400, "dialect_unsupported")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from appliance.domain.tier import KNOWN_TIERS
-from appliance.request.answer import DIALECTS
+from appliance.request.dialects import DIALECTS
 from appliance.settings import SettingsFault
 from appliance.upstream.profile_files import FOLDER, all_profiles, shipped
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from appliance.domain.chat import Conversation, DialectName
+from appliance.domain.profile import Quirk
 from appliance.domain.stream import Answer, Event
 
 UNNAMED = "answer"
@@ -13,18 +14,6 @@ UNNAMED = "answer"
 
 UNNAMED_FILES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
 """The same for documents, which OpenAI's dialects take only with a name; by media type."""
-
-Quirk = Literal[
-    "max_tokens",  # wants `max_tokens` where OpenAI has `max_completion_tokens`
-    "no_developer",  # knows no role `developer`
-    "no_stream_options",  # refuses `stream_options`
-    "cache_breakpoints",  # takes `prompt_cache_breakpoint` on parts
-    "reasoning_content",  # takes past reasoning as text (DeepSeek, Moonshot, vLLM)
-    "reasoning_details",  # takes past reasoning with its seals (OpenRouter)
-    "top_k",  # takes `top_k` beyond its dialect
-    "thinking_budget",  # thinks within a budget of tokens, and knows no adaptive thinking (older Claude models)
-]
-"""How a provider departs from its dialect's official form: data of its profile."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

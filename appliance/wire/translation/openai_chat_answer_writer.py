@@ -27,6 +27,7 @@ from appliance.domain.stream import (
     TextDelta,
     UsageTold,
 )
+from appliance.domain.tier import canonical_tier
 from appliance.wire.openai_chat import error_event, keep_alive
 from appliance.wire.translation.codec import Reply
 from appliance.wire.translation.openai_chat_answer_shapes import (
@@ -179,4 +180,4 @@ class AnswerWriter:
 
     @staticmethod
     def _tier(tier: str) -> bytes:
-        return b',"service_tier":' + _ENCODER.encode(tier)
+        return b',"service_tier":' + _ENCODER.encode(canonical_tier(tier))

@@ -8,6 +8,7 @@ from msgspec import Raw, UnsetType
 from appliance.domain.chat import Reasoning, Refusal, Text, ToolCall
 from appliance.domain.errors import UpstreamFault
 from appliance.domain.stream import Answer, AnswerPart, Stopped
+from appliance.domain.tier import canonical_tier
 from appliance.domain.tokens import UNKNOWN_TOKENS
 from appliance.wire.openai_stream import UNREADABLE, decode_event
 from appliance.wire.provider_errors import word
@@ -143,5 +144,5 @@ def write_answer(answer: Answer, reply: Reply) -> bytes:
     if usage is not None:
         whole["usage"] = usage
     if answer.tier is not None:
-        whole["service_tier"] = answer.tier
+        whole["service_tier"] = canonical_tier(answer.tier)
     return _ENCODER.encode(whole)

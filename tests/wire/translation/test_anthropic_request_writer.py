@@ -28,8 +28,9 @@ from appliance.domain.chat import (
     Url,
     WebSearch,
 )
+from appliance.domain.profile import Quirk
 from appliance.wire.translation.anthropic_request_writer import tool_id, write_request
-from appliance.wire.translation.codec import Quirk, Target
+from appliance.wire.translation.codec import Target
 from appliance.wire.translation.drops import Inexpressible
 
 RAW = msgspec.Raw(b"{}")

@@ -26,7 +26,8 @@ from appliance.domain.chat import (
     Url,
     WebSearch,
 )
-from appliance.wire.translation.codec import Quirk, Target
+from appliance.domain.profile import Quirk
+from appliance.wire.translation.codec import Target
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.openai_chat_request_writer import write_request
 

@@ -1,0 +1,185 @@
+"""A request for a provider that does not speak the caller's dialect. The rule: what can be refused is, before a call.
+
+The request is read once, and written once for each rung that is asked; its answer comes back event by event, or whole.
+Where caller and provider agree there is no `Translation`, and nothing here is called.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import trio
+
+from appliance.domain.catalog import Provider, Rung
+from appliance.domain.chat import Conversation, DialectName
+from appliance.domain.errors import ApplianceFault, CallerFault
+from appliance.domain.profile import NOTHING_KNOWN, Profile
+from appliance.domain.tier import TIER_WORDS, canonical_tier
+from appliance.policy.plan import Plan
+from appliance.request.admit import Admitted
+from appliance.request.call import Call, Header
+from appliance.request.dialects import DIALECTS
+from appliance.wire.dialect import Asked, Dialect, StreamReader
+from appliance.wire.translation.codec import Codec, Reply, Source, Target, Written
+from appliance.wire.translation.codecs import CODECS
+from appliance.wire.translation.stream import TranslatedStream
+from appliance.wire.translation.targets import home, most_output_tokens, quirks
+
+INLINE_BYTES = 262_144
+"""A body larger than this is read and written in a thread: it would hold up the others."""
+
+Providers = Mapping[str, tuple[Provider, tuple[DialectName, ...]]]
+"""By name: the providers that are asked in another dialect than the caller's, and in which ones they can be."""
+
+
+class Translation:
+    """One request in as many dialects as its providers need. `dropped`: what was left out, by the table of losses.
+
+    `unsaid`: rungs of a chain that cannot be asked this, and are not.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_codec",
+        "_conversation",
+        "_dialects",
+        "_profiles",
+        "_providers",
+        "_reply",
+        "_stream",
+        "_written",
+        "dropped",
+        "unsaid",
+    )
+
+    def __init__(self, call: Call, asked: Asked, providers: Providers, profiles: Mapping[str, Profile]) -> None:
+        self._codec: Codec = CODECS[call.endpoint.dialect]  # type: ignore[index]  # what has targets is one of them
+        self._asked = asked
+        self._providers = providers
+        self._profiles = profiles
+        self._reply = Reply(
+            id=call.request_id,
+            model=asked.model,
+            created=call.at_unix_us // 1_000_000,
+            include_usage=asked.include_usage,
+            framing=asked.framing,
+        )
+        self._stream = False
+        self._conversation: Conversation | None = None
+        self._dialects: dict[str, DialectName] = {}  # of providers, as chosen
+        self._written: dict[Rung, Written] = {}
+        self.dropped: dict[str, None] = {}
+        self.unsaid: tuple[Rung, ...] = ()
+
+    # -- the request ---------------------------------------------------------------------------------------------------
+
+    async def prepare(self, plan: Plan, threads: trio.CapacityLimiter) -> Plan:
+        """The plan, without those rungs after the first that cannot be asked this. Raises CallerFault if the first is.
+
+        Each provider's dialect is chosen here: the first of its dialects that can say the request.
+        """
+        self._stream = self._asked.stream or plan.races
+        if self._asked.body.size_bytes > INLINE_BYTES:
+            return await trio.to_thread.run_sync(self._prepare, plan, limiter=threads)
+        return self._prepare(plan)
+
+    def _prepare(self, plan: Plan) -> Plan:
+        self._conversation = self._codec.read_request(self._asked.body.encode({}))
+        unsaid: list[Rung] = []
+        for planned in plan.rungs:
+            rung = planned.rung
+            if rung.provider in self._providers and rung.provider not in self._dialects:
+                try:
+                    self._choose(rung)
+                except CallerFault:
+                    if planned is plan.rungs[0]:
+                        raise
+                    unsaid.append(rung)
+        if not unsaid:
+            return plan
+        self.unsaid = tuple(unsaid)
+        names = {rung.provider for rung in unsaid}
+        kept = tuple([planned for planned in plan.rungs if planned.rung.provider not in names])
+        return msgspec.structs.replace(plan, rungs=kept)
+
+    def _choose(self, rung: Rung) -> None:
+        """Find the dialect that this rung's provider is asked in. Raises the fault of the best of them."""
+        first: CallerFault | None = None
+        for name in self._providers[rung.provider][1]:
+            try:
+                self._written[rung] = self._write(rung, name)
+            except CallerFault as fault:
+                first = first or fault
+            else:
+                self._dialects[rung.provider] = name
+                return
+        raise first or CallerFault("dialect_unsupported", param="model")
+
+    def _write(self, rung: Rung, name: DialectName) -> Written:
+        if self._conversation is None:
+            raise ApplianceFault("internal_error")
+        provider = self._providers[rung.provider][0]
+        profile = self._profiles.get(provider.profile, NOTHING_KNOWN)
+        target = Target(
+            model=rung.model,
+            home=home(provider),
+            stream=self._stream,
+            tier=rung.tier,
+            most_output_tokens=most_output_tokens(rung.model),
+            quirks=quirks(provider, rung.model, profile.quirks),
+        )
+        return CODECS[name].write_request(self._conversation, target)
+
+    def dialect(self, provider: str) -> Dialect | None:
+        """The dialect in which this provider is asked; None: the caller's own."""
+        name = self._dialects.get(provider)
+        return None if name is None else DIALECTS[name]
+
+    def body(self, rung: Rung) -> bytes:
+        """What is sent to a rung. Raises CallerFault."""
+        written = self._written.get(rung)
+        if written is None:
+            written = self._written[rung] = self._write(rung, self._dialects[rung.provider])
+        self.dropped.update(dict.fromkeys(written.dropped))
+        return written.body
+
+    def forget(self) -> None:
+        """Let the request go: an answer has started."""
+        self._conversation = None
+        self._written.clear()
+
+    # -- the answer ----------------------------------------------------------------------------------------------------
+
+    def reader(self, inner: StreamReader, rung: Rung) -> StreamReader:
+        """What reads the provider's stream and gives out the caller's."""
+        codec = CODECS[self._dialects[rung.provider]]
+        return TranslatedStream(inner, codec.answer_reader(self._source(rung)), self._codec.answer_writer(self._reply))
+
+    def whole(self, body: bytes, rung: Rung) -> bytes:
+        """A whole answer of the provider's as one of the caller's dialect. Raises UpstreamFault."""
+        codec = CODECS[self._dialects[rung.provider]]
+        return self._codec.write_answer(codec.read_answer(body, self._source(rung)), self._reply)
+
+    def headers(self) -> list[Header]:
+        """What the caller is told: the dialect that was spoken for it, and what was left out."""
+        told = [(b"x-startline-translated", ", ".join(dict.fromkeys(self._dialects.values())).encode())]
+        if self.dropped:
+            told.append((b"x-startline-dropped", ", ".join(self.dropped).encode()))
+        return told
+
+    def _source(self, rung: Rung) -> Source:
+        provider = self._providers[rung.provider][0]
+        return Source(home=home(provider), provider=provider.name, tier_asked=rung.tier)
+
+
+def in_other_words(admitted: Admitted) -> Admitted:
+    """A service tier in the words of the caller's dialect, as a wish in ours. Raises CallerFault if it is none of them.
+
+    Anthropic's `standard_only` is no word of OpenAI's, but both mean the standard tier.
+    """
+    tier = admitted.passed_tier
+    if tier is None:
+        return admitted
+    wish = canonical_tier(tier)
+    if wish not in TIER_WORDS:
+        raise CallerFault("inexpressible", "This provider knows no such service tier.", param="service_tier")
+    return Admitted(admitted.asked, wish, None)  # type: ignore[arg-type]  # it is one of the words
