@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from appliance.domain.tokens import Tokens
-from appliance.request.endpoint import COUNT_TOKENS, GENERATE, MESSAGES
+from appliance.request.endpoint import COUNT_TOKENS, GENERATE, MESSAGES, RESPONSES
 from tests.request.stage import (
     END,
     SECRET,
@@ -37,7 +37,7 @@ COMPLETION = {
     "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
     "service_tier": "default",
 }
-TIERS = ("flex", "default", "priority")
+COMPATIBLE: dict[str, Any] = {"kind": "openai_compatible", "tiers": ("flex", "default", "priority")}
 
 
 async def ask_messages(s: Stage, meanwhile: Any = None, **fields: Any) -> Client:
@@ -88,7 +88,7 @@ async def test_usage_is_told_in_a_chat_stream_only_where_it_was_asked_for(clock:
 
 
 async def test_anthropic_before_chat_whole_and_streamed(clock: MockClock, stage: Make) -> None:
-    s = stage(default=[whole(0.0, COMPLETION), starts(1.0, "default")], provider={"tiers": TIERS})
+    s = stage(default=[whole(0.0, COMPLETION), starts(1.0, "default")], provider=COMPATIBLE)
     told = (await ask_messages(s)).json()
     assert (told["type"], told["content"][0]["text"], told["usage"]["input_tokens"]) == ("message", "Hello", 100)
     assert s.provider.asked[0].head.startswith(b"POST /v1/chat/completions HTTP/1.1")
@@ -102,7 +102,7 @@ async def test_anthropic_before_chat_whole_and_streamed(clock: MockClock, stage:
 async def test_a_race_across_dialects_is_assembled_for_a_client_that_wants_no_stream(
     clock: MockClock, stage: Make
 ) -> None:
-    s = stage(flex=[(0.0, head() + chunk(role("flex")))], default=starts(1.0, "default"), provider={"tiers": TIERS})
+    s = stage(flex=[(0.0, head() + chunk(role("flex")))], default=starts(1.0, "default"), provider=COMPATIBLE)
     client = await ask_messages(s, start_within="10s")
     told = client.json()
     assert (told["type"], told["content"][0]["text"], told["stop_reason"]) == ("message", "Hello", "end_turn")
@@ -112,14 +112,14 @@ async def test_a_race_across_dialects_is_assembled_for_a_client_that_wants_no_st
 
 
 async def test_a_silent_provider_and_keep_alives_in_the_callers_form(clock: MockClock, stage: Make) -> None:
-    s = stage(default=starts(45.0, "default"), provider={"tiers": TIERS})
+    s = stage(default=starts(45.0, "default"), provider=COMPATIBLE)
     client = await ask_messages(s, stream=True)
     assert client.body.startswith(b'event: ping\ndata: {"type":"ping"}\n\n' * 2 + b": startline ")
     assert b"message_stop" in client.body
 
 
 async def test_the_terminal_event_waits_for_the_record(clock: MockClock, stage: Make) -> None:
-    s = stage(default=starts(1.0, "default"), provider={"tiers": TIERS}, settings={"durability": "strict"})
+    s = stage(default=starts(1.0, "default"), provider=COMPATIBLE, settings={"durability": "strict"})
     client = await ask_messages(s, stream=True)
     assert client.pieces[-1][1].startswith(b"event: message_delta")
     assert b"message_stop" in client.pieces[-1][1]
@@ -131,7 +131,7 @@ async def test_a_field_that_cannot_be_said_is_refused_before_any_call(clock: Moc
     client = await s.call(model=CLAUDE, logit_bias={"50256": -100})
     assert (client.status, client.error["code"], client.error["param"]) == (400, "inexpressible", "logit_bias")
     assert s.provider.asked == [] and s.request.cost_nanos == 0
-    s = stage(scripts={}, provider={"tiers": TIERS})
+    s = stage(scripts={}, provider=COMPATIBLE)
     client = await ask_messages(s, top_k=5)
     told = client.json()
     assert (told["type"], told["error"]["type"]) == ("error", "invalid_request_error")
@@ -139,7 +139,7 @@ async def test_a_field_that_cannot_be_said_is_refused_before_any_call(clock: Moc
 
 
 async def test_a_fallback_that_cannot_be_asked_is_skipped_and_says_so(clock: MockClock, stage: Make) -> None:
-    s = stage(default=refuses(0.0, 500, "server_error"), provider={"tiers": TIERS, "models": None})
+    s = stage(default=refuses(0.0, 500, "server_error"), provider=COMPATIBLE | {"models": None})
     s.directory.with_provider("claude", SECRET, base_url="http://claude.test/v1", **(PROVIDER | {"models": None}))
     client = await s.call(model="m", provider=["sim", "claude"], logit_bias={"1": 1})
     assert client.status == 500
@@ -149,7 +149,7 @@ async def test_a_fallback_that_cannot_be_asked_is_skipped_and_says_so(clock: Moc
 
 async def test_a_chain_leads_into_another_dialect(clock: MockClock, stage: Make) -> None:
     scripts = {"standard_only": whole(1.0, MESSAGE), "default": refuses(0.0, 500, "server_error")}
-    s = stage(scripts=scripts, provider={"tiers": TIERS, "models": None})
+    s = stage(scripts=scripts, provider=COMPATIBLE | {"models": None})
     s.directory.with_provider("claude", SECRET, base_url="http://claude.test/v1", **(PROVIDER | {"models": None}))
     client = await s.call(model=CLAUDE, provider=["sim", "claude"], metadata={"a": "b"})
     assert client.json()["choices"][0]["message"]["content"] == "Hello"
@@ -162,7 +162,7 @@ async def test_a_chain_leads_into_another_dialect(clock: MockClock, stage: Make)
 async def test_an_error_keeps_its_status_and_message_and_gets_the_callers_envelope(
     clock: MockClock, stage: Make
 ) -> None:
-    s = stage(default=refuses(0.0, 429, "rate_limit_exceeded", "retry-after: 7"), provider={"tiers": TIERS})
+    s = stage(default=refuses(0.0, 429, "rate_limit_exceeded", "retry-after: 7"), provider=COMPATIBLE)
     client = await ask_messages(s, stream=True)
     told = client.json()
     assert (client.status, told["type"], told["error"]["type"]) == (429, "error", "rate_limit_error")
@@ -174,7 +174,7 @@ async def test_an_error_keeps_its_status_and_message_and_gets_the_callers_envelo
 async def test_an_error_in_mid_stream_is_an_error_event_of_the_callers(clock: MockClock, stage: Make) -> None:
     broken = chat_event("default", error={"message": "it broke", "code": "server_error"})
     steps = [(0.0, head() + chunk(delta("default", {"content": "a"}))), (1.0, chunk(broken) + END)]
-    s = stage(default=steps, provider={"tiers": TIERS})
+    s = stage(default=steps, provider=COMPATIBLE)
     client = await ask_messages(s, stream=True)
     last = events(client)[-1]
     assert (last["type"], last["error"]["message"]) == ("error", "it broke")
@@ -184,7 +184,7 @@ async def test_an_error_in_mid_stream_is_an_error_event_of_the_callers(clock: Mo
 
 
 async def test_a_client_that_leaves_ends_the_call(clock: MockClock, stage: Make) -> None:
-    s = stage(default=starts(1.0, "default", ends_s=60.0, words=("Hello", "there")), provider={"tiers": TIERS})
+    s = stage(default=starts(1.0, "default", ends_s=60.0, words=("Hello", "there")), provider=COMPATIBLE)
     await ask_messages(s, leaves(3.0), stream=True)
     assert s.request.client_gone and s.provider.asked[0].gone_s == 3.0
 
@@ -193,19 +193,19 @@ async def test_a_client_that_leaves_ends_the_call(clock: MockClock, stage: Make)
 async def test_a_tier_in_the_callers_words_is_asked_for_in_the_providers(
     clock: MockClock, stage: Make, word: str, sent: str | None
 ) -> None:
-    s = stage(scripts={sent: whole(0.0, COMPLETION)}, provider={"tiers": TIERS, "kind": "openai_compatible"})
+    s = stage(scripts={sent: whole(0.0, COMPLETION)}, provider=COMPATIBLE)
     client = await ask_messages(s, service_tier=word)
     assert (client.status, s.provider.asked[0].tier) == (200, sent)
 
 
 async def test_a_tier_that_nobody_knows_is_refused(clock: MockClock, stage: Make) -> None:
-    s = stage(scripts={}, provider={"tiers": TIERS})
+    s = stage(scripts={}, provider=COMPATIBLE)
     client = await ask_messages(s, service_tier="platinum")
     assert client.json()["error"]["startline"]["code"] == "inexpressible"
 
 
 async def test_gemini_before_chat_as_array_and_as_events(clock: MockClock, stage: Make) -> None:
-    s = stage(default=starts(1.0, "default"), provider={"tiers": TIERS})
+    s = stage(default=starts(1.0, "default"), provider=COMPATIBLE)
     body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
     for query in (b"", b"alt=sse&key=x"):
         call, client = s.prepare({}, endpoint=GENERATE, argument=f"{GPT}:streamGenerateContent", query=query)
@@ -219,7 +219,7 @@ async def test_gemini_before_chat_as_array_and_as_events(clock: MockClock, stage
 
 
 async def test_tokens_are_counted_only_where_the_dialect_is_spoken(clock: MockClock, stage: Make) -> None:
-    s = stage(scripts={}, provider={"tiers": TIERS})
+    s = stage(scripts={}, provider=COMPATIBLE)
     call, client = s.prepare({"model": GPT}, endpoint=COUNT_TOKENS)
     await s.run(call)
     assert (client.status, client.json()["error"]["startline"]["code"]) == (400, "dialect_unsupported")
@@ -231,3 +231,50 @@ async def test_a_long_prompt_is_translated_beside_the_others(clock: MockClock, s
     client = await s.call(model=CLAUDE, messages=[{"role": "user", "content": text}])
     assert client.status == 200
     assert s.provider.asked[0].body["messages"][0]["content"] in (text, [{"type": "text", "text": text}])
+
+
+async def test_openai_itself_is_asked_by_responses_or_where_that_cannot_say_it_by_chat(
+    clock: MockClock, stage: Make
+) -> None:
+    s = stage(default=whole(0.0, COMPLETION), provider=COMPATIBLE | {"kind": "openai"})
+    client = await ask_messages(s, stop_sequences=["END"])
+    assert client.headers["x-startline-translated"] == "openai_chat"
+    assert client.json()["content"][0]["text"] == "Hello"
+    answer = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": GPT,
+        "status": "completed",
+        "output": [
+            {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+            }
+        ],
+        "usage": {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110},
+    }
+    s = stage(default=whole(0.0, answer), provider=COMPATIBLE | {"kind": "openai"})
+    client = await ask_messages(s)
+    assert client.headers["x-startline-translated"] == "openai_responses"
+    assert client.json()["content"][0]["text"] == "Hello"
+    assert s.provider.asked[0].head.startswith(b"POST /v1/responses HTTP/1.1")
+    assert s.provider.asked[0].body["store"] is False
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("previous_response_id", "resp_1"), ("conversation", "conv_1"), ("background", True), ("store", True)],
+)
+async def test_what_needs_the_providers_memory_is_refused_where_there_is_none(
+    clock: MockClock, stage: Make, field: str, value: object
+) -> None:
+    s = stage(scripts={}, provider=PROVIDER)
+    call, client = s.prepare({"model": CLAUDE, "input": "hi", field: value}, endpoint=RESPONSES)
+    call.body = msgspec.json.encode({"model": CLAUDE, "input": "hi", field: value})
+    await s.run(call)
+    assert (client.status, client.error["code"], client.error["param"]) == (400, "inexpressible", field)
+    assert s.provider.asked == []
