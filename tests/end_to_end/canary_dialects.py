@@ -93,18 +93,17 @@ def lead_astray(manager: httpx.Client, caller: httpx.Client, core: Core) -> None
     Of the first two the place is stored, as it must be (`place`): it may stand in the data folder, and in no log.
     """
     host, path, value, place = core["host"], core["path"], core["headervalue"], core["place"]
-    for at, given in enumerate(
-        (
-            {"base_url": f"https://{place}.invalid/{place}", "headers": {f"x-{place}": place}},
-            {"base_url": f"https://localhost/{place}", "auth": f"x-{place}"},
-            {"base_url": f"https://{host}:{path}@127.0.0.1/"},
-            {"base_url": f"https://127.0.0.1/{path}"},
-            {"base_url": f"http://{host}.invalid/{path}"},
-            {"base_url": f"https://{host}.invalid/", "headers": {value: f"{value}\r\nx: y"}},
-            {"base_url": f"https://{host}.invalid/", "proxy": f"http://{host}:{path}@{host}.invalid:1"},
-        )
-    ):
-        one: dict[str, Any] = {"name": f"astray-{at}", "kind": "openai_compatible", "secret": core["passedkey"]} | given
+    places: tuple[dict[str, Any], ...] = (
+        {"base_url": f"https://{place}.invalid/{place}", "headers": {f"x-{place}": place}},
+        {"base_url": f"https://localhost/{place}", "auth": f"x-{place}"},
+        {"base_url": f"https://{host}:{path}@127.0.0.1/"},
+        {"base_url": f"https://127.0.0.1/{path}"},
+        {"base_url": f"http://{host}.invalid/{path}"},
+        {"base_url": f"https://{host}.invalid/", "headers": {value: f"{value}\r\nx: y"}},
+        {"base_url": f"https://{host}.invalid/", "proxy": f"http://{host}:{path}@{host}.invalid:1"},
+    )
+    for at, given in enumerate(places):
+        one = {"name": f"astray-{at}", "kind": "openai_compatible", "secret": core["passedkey"]} | given
         added = manager.post("/admin/v1/providers", json=one).status_code
         assert added == (201 if at < 2 else 403 if at in (3, 6) else 400), at
         told = caller.post("/v1/chat/completions", json={"model": f"astray-{at}/{core['model']}", "messages": []})
