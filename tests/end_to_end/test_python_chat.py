@@ -215,7 +215,7 @@ def test_models(stage: Stage, mount: str) -> None:
     with stage.client(mount) as client:
         listed = {model.id for model in client.models.list()}
         gpt = {"gpt-5.4-nano", "gpt-5.4-mini", "gpt-5.6-sol", "nameless-1", "text-embedding-3-small"}
-        assert listed == gpt | {"claude-sonnet-5"}
+        assert listed == gpt | {"claude-sonnet-5", "gemini-3.5-flash", "gemini-embedding-2"}
         assert client.models.retrieve("gpt-5.4-mini").id == "gpt-5.4-mini"
         assert client.models.retrieve("sim/gpt-5.4-mini").id
         with pytest.raises(openai.NotFoundError):
