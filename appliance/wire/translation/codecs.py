@@ -6,6 +6,7 @@ from appliance.domain.chat import DialectName
 from appliance.wire.translation.anthropic import ANTHROPIC
 from appliance.wire.translation.codec import Codec
 from appliance.wire.translation.gemini_generate import GEMINI_GENERATE
+from appliance.wire.translation.gemini_interactions import GEMINI_INTERACTIONS
 from appliance.wire.translation.openai_chat import OPENAI_CHAT
 from appliance.wire.translation.openai_responses import OPENAI_RESPONSES
 
@@ -16,5 +17,6 @@ CODECS: Final[dict[DialectName, Codec]] = {
         OPENAI_RESPONSES,
         ANTHROPIC,
         GEMINI_GENERATE,
+        GEMINI_INTERACTIONS,
     )
 }

@@ -23,6 +23,7 @@ _CHAT: Final[tuple[DialectName, ...]] = ("openai_chat",)
 _OPENAI: Final[tuple[DialectName, ...]] = ("openai_chat", "openai_responses")
 _ANTHROPIC: Final[tuple[DialectName, ...]] = ("anthropic_messages",)
 _GEMINI: Final[tuple[DialectName, ...]] = ("gemini_generate", "gemini_interactions")
+_INTERACTIONS: Final[tuple[DialectName, ...]] = ("gemini_interactions",)
 _GENERATE: Final[tuple[DialectName, ...]] = ("gemini_generate",)
 _NOT_ANTHROPIC: Final = (*_OPENAI, *_GEMINI)
 _NOT_OPENAI: Final = (*_ANTHROPIC, *_GEMINI)
@@ -75,7 +76,10 @@ DROPS: Final[tuple[Drop, ...]] = (
     Drop("thinking.show", ALL, "dropped", "Concerns which reasoning is shown, not the answer."),
     Drop("thinking.effort=minimal", _ANTHROPIC, "becomes `low`", "The nearest effort that there is."),
     Drop(
-        "thinking.budget_tokens", _OPENAI, "becomes an effort", "Up to 2048 `low`, up to 16384 `medium`, else `high`."
+        "thinking.budget_tokens",
+        (*_OPENAI, *_INTERACTIONS),
+        "becomes an effort",
+        "Up to 2048 `low`, up to 16384 `medium`, else `high`.",
     ),
     Drop("reasoning.text", ALL, "dropped", "A past turn's reasoning; its outcome, the answer, is kept."),
     Drop("reasoning.seal", ALL, "dropped", "A signature is worth something only to the provider that made it."),
@@ -94,6 +98,7 @@ DROPS: Final[tuple[Drop, ...]] = (
         "becomes a budget",
         "For models that know no level: `minimal` 512 tokens, `low` 1024, `medium` 8192, above 24576.",
     ),
+    Drop("thinking.on=false", _INTERACTIONS, "becomes `minimal`", "The least thinking that can be asked for."),
     Drop("thinking.effort=max", _GEMINI, "becomes `xhigh`", "The nearest level that there is."),
     Drop("thinking.budget_tokens", _GENERATE, "dropped beside an effort", "The effort says it; both are refused."),
     Drop(
@@ -102,6 +107,7 @@ DROPS: Final[tuple[Drop, ...]] = (
         "becomes a user's words",
         "In mid-conversation alone, where these providers know no instructions: it keeps its place, and gains no rank.",
     ),
+    Drop("system.texts", _INTERACTIONS, "joined", "An empty line stands between them; instructions are one text here."),
     Drop("file.name", _GEMINI, "dropped", "A label; the document itself is kept."),
     Drop("role=developer", _NOT_OPENAI, "becomes `system`", "The same rank where there is one kind of instruction."),
     Drop("parts.order", _CHAT, "text before calls", "A message has its text in one field and its calls in another."),
@@ -121,6 +127,17 @@ DROPS: Final[tuple[Drop, ...]] = (
     Drop("anthropic_messages.messages[].citations", ALL, "dropped", "Marks on a past answer; its words are kept."),
     Drop("anthropic_messages.tools[].cache_control", ALL, "dropped", _PRICE),
     Drop("anthropic_messages.caller", ALL, "dropped", "Says that the model itself called the tool."),
+    Drop("gemini_interactions.background=false", ALL, "dropped", "Says what is usual."),
+    Drop("gemini_interactions.input[].annotations", ALL, "dropped", "Marks on a past answer; its words are kept."),
+    Drop("gemini_interactions.input[].resolution", ALL, "dropped", "A hint about resolution."),
+    Drop("gemini_interactions.tools[].defer_loading", ALL, "dropped", "The tool is loaded at once."),
+    Drop("gemini_interactions.tools[].short_description", ALL, "dropped", "The description is kept."),
+    Drop(
+        "gemini_interactions.generation_config.tool_choice=validated",
+        ALL,
+        "becomes `auto`",
+        "The model may call or speak; that calls fit their schemas is what every provider aims at.",
+    ),
     Drop("gemini_generate.safetySettings=none", ALL, "dropped", "No filter is asked for, and there is none."),
     Drop("gemini_generate.generationConfig.responseModalities=text", ALL, "dropped", "Says what is usual."),
     Drop("gemini_generate.mediaResolution", ALL, "dropped", "A hint about resolution; the provider chooses its own."),

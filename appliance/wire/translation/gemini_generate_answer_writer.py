@@ -27,7 +27,7 @@ from appliance.domain.stream import (
     TextDelta,
     UsageTold,
 )
-from appliance.wire.faults import google_error
+from appliance.wire.gemini_generate import error_event
 from appliance.wire.translation.codec import Reply
 from appliance.wire.translation.gemini_generate_answer_shapes import FINISH, logprobs_object, usage_object
 from appliance.wire.translation.gemini_grounding import Places, grounding_object
@@ -194,8 +194,7 @@ class AnswerWriter:
         return flushed + self._head() + _ENCODER.encode(last)[:-1] + self._tail + (b"]" if self._array else b"")
 
     def _failed(self, fault: Fault) -> bytes:
-        told = _ENCODER.encode({"error": google_error(fault)})
-        return self._head() + told + (b"]" if self._array else self._end)
+        return error_event(fault, sequence_number=int(self._begun), framing=self._reply.framing)
 
 
 def function_call(call: ToolCall, arguments: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ alphabet, and a foreign seal goes in as the base64 of its stamp (see seals).
 
 import base64
 import binascii
-from typing import Final
+from typing import Final, Literal
 
 from appliance.domain.chat import Seal
 from appliance.wire.translation.seals import PREFIX, stamp, unstamp
@@ -15,7 +15,8 @@ HOME: Final = "gemini"
 UNSIGNED: Final = "skip_thought_signature_validator"
 """What Google documents for a call that another model made; the second is its older spelling."""
 NO_SIGNATURES: Final = frozenset({UNSIGNED, "context_engineering_is_the_way_to_go"})
-_KIND: Final = "part"
+Kind = Literal["part", "signature"]
+"""In generateContent a signature signs a part, in Interactions the thought that it stands in."""
 _ALPHABET = str.maketrans("-_", "+/")
 _MARK: Final = base64.b64encode(PREFIX.encode()).decode()[:20]
 
@@ -26,14 +27,14 @@ def usual(data: str) -> str:
     return plain + "=" * (-len(plain) % 4)
 
 
-def signature_of(seal: Seal) -> str:
-    """What stands in `thoughtSignature`: an own signature as it is, a foreign seal stamped."""
-    told = stamp(seal, HOME, (_KIND,))
+def signature_of(seal: Seal, kind: Kind = "part") -> str:
+    """What stands in the field: an own signature (of that kind) as it is, any other seal stamped."""
+    told = stamp(seal, HOME, (kind,))
     return base64.b64encode(told.encode()).decode() if told.startswith(PREFIX) else told
 
 
-def seal_of(signature: str, call_id: str | None = None) -> Seal | None:
-    """The seal in a `thoughtSignature`; None if it stands for none. An own one has kind `part`."""
+def seal_of(signature: str, call_id: str | None = None, kind: Kind = "part") -> Seal | None:
+    """The seal in a `thoughtSignature`; None if it stands for none. An own one is of that kind."""
     if signature in NO_SIGNATURES or not signature:
         return None
     data = usual(signature)
@@ -46,7 +47,7 @@ def seal_of(signature: str, call_id: str | None = None) -> Seal | None:
             foreign = None
         if foreign is not None:
             return foreign
-    return Seal(HOME, data, _KIND, call_id)
+    return Seal(HOME, data, kind, call_id)
 
 
 _USUAL_NONE: Final = frozenset(usual(word) for word in NO_SIGNATURES)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from appliance.domain.chat import Conversation
+from appliance.domain.chat import Conversation, Turn
 from appliance.domain.stream import Answer, Ended, Event, Failed, Ping, fold
 from appliance.wire.translation.codec import AnswerReader, Codec, Reply, Source, Target
 
@@ -38,9 +38,17 @@ def as_of(conversation: Conversation, read: Conversation) -> Conversation:
 
 
 def sayable(conversation: Conversation, *codecs: Codec) -> Conversation:
-    """The conversation without what one of these dialects has no field for: Responses knows no stop sequences."""
-    if any(codec.name == "openai_responses" for codec in codecs):
-        return msgspec.structs.replace(conversation, stop=())
+    """The conversation without what one of these dialects has no field for.
+
+    Responses knows no stop sequences, and Interactions has its instructions in one text.
+    """
+    names = {codec.name for codec in codecs}
+    if "openai_responses" in names:
+        conversation = msgspec.structs.replace(conversation, stop=())
+    first = conversation.turns[0]
+    if "gemini_interactions" in names and first.role == "system":
+        joined = Turn("system", first.parts[:1])
+        conversation = msgspec.structs.replace(conversation, turns=(joined, *conversation.turns[1:]))
     return conversation
 
 

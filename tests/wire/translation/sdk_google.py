@@ -32,3 +32,14 @@ def parts_of(chunks: list[types.GenerateContentResponse]) -> list[Any]:
         if chunk.candidates and chunk.candidates[0].content is not None
         for part in chunk.candidates[0].content.parts or ()
     ]
+
+
+def interaction_stream(body: bytes) -> list[Any]:
+    """The events of an interaction as the SDK yields them."""
+    asking = client(body, "text/event-stream")
+    return list(asking.interactions.create(model="m", input="x", stream=True))
+
+
+def interaction(body: bytes) -> Any:
+    asking = client(body, "application/json")
+    return asking.interactions.create(model="m", input="x")
