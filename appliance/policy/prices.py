@@ -61,11 +61,16 @@ class _List:
             self.prefixes.extend((prefix, row) for prefix in row.prefixes)
         self.prefixes.sort(key=lambda pair: -len(pair[0]))
 
-    def find(self, model: str) -> _Row | None:
-        """The row of an id: as listed, as the family of a dated snapshot, or by the longest prefix listed."""
+    def named(self, model: str) -> _Row | None:
+        """The row of an id: as listed, or as the family of a dated snapshot."""
         if (row := self.exact.get(model)) is not None:
             return row
-        if (found := _DATED.search(model)) and (row := self.exact.get(model[: found.start()])) is not None:
+        found = _DATED.search(model)
+        return self.exact.get(model[: found.start()]) if found else None
+
+    def find(self, model: str) -> _Row | None:
+        """The same, or else by the longest prefix listed."""
+        if (row := self.named(model)) is not None:
             return row
         return next((row for prefix, row in self.prefixes if model.startswith(prefix)), None)
 
@@ -88,6 +93,7 @@ class PriceTable:
         self._overrides = dict(overrides or {})
         self._answers: dict[tuple[str, str, str | None], Rates | None] = {}
         self._names: dict[tuple[str, str, str | None], str] = {}
+        self._named: dict[tuple[str, str], bool] = {}
 
     def rates(self, price_as: str, model: str, tier: str | None) -> Rates | None:
         """The rates of one model on one tier (None: no tier was sent or told, the default holds); None: unknown.
@@ -98,6 +104,24 @@ class PriceTable:
             return self._answers[price_as, model, tier]
         except KeyError:
             return self._answer(price_as, model, tier)
+
+    def names(self, price_as: str, model: str) -> bool:
+        """Whether the list, or an operator's row, has this very model or the family of its dated snapshot.
+
+        A prefix is not enough: what follows it may be any text of a caller's.
+        """
+        key = (price_as, model)
+        known = self._named.get(key)
+        if known is None:
+            listed = self._list(price_as)
+            known = len(model) <= LONGEST_MODEL and (
+                (listed is not None and listed.named(model.lower()) is not None)
+                or any(key == (of, own) for of, own, _ in self._overrides)
+            )
+            if len(self._named) >= MOST_CACHED:
+                self._named.clear()
+            self._named[key] = known
+        return known
 
     def row(self, price_as: str, model: str, tier: str | None) -> str:
         """The name of the row that `rates` answers from, as `list/model/tier@date`; `own:` before an operator's."""

@@ -259,9 +259,7 @@ def _model_known(work: Work, prices: PriceTable) -> bool:
     provider, model = work.provider, work.model
     if provider is None or model is None:
         return False
-    return (provider.models is not None and model in provider.models) or (
-        prices.rates(_price_as(provider), model, "default") is not None
-    )
+    return (provider.models is not None and model in provider.models) or prices.names(_price_as(provider), model)
 
 
 def _model_asked(work: Work, known: bool) -> str:

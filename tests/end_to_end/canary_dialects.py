@@ -48,6 +48,7 @@ def talk_anthropic(client: httpx.Client, key: str, canary: Canary, core: Core) -
     wrong: dict[str, Any]
     for wrong in (
         {"model": f"claude/{canary('model')}"},
+        {"model": f"claude/claude-haiku-4-5-{canary('model')}"},  # the price list knows how it begins
         {"messages": canary("prompt")},
         {"max_tokens": canary("tier")},
     ):

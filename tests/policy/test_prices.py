@@ -199,6 +199,25 @@ def test_strangers_cannot_fill_the_memory() -> None:
     assert table.rates("openai", "gpt-5.4-mini", "flex") is not None
 
 
+def test_a_name_is_known_only_whole(table: PriceTable) -> None:
+    """What follows a listed prefix has a price, but may be any text of a caller's."""
+    for model in ("claude-sonnet-5", "Claude-Sonnet-5", "claude-sonnet-5-20260101", "claude-sonnet-5@20260101"):
+        assert table.names("anthropic", model), model
+    for model in (
+        "claude-haiku-4-5-and my words",
+        "claude-sonnet-5@my words",
+        "claude-sonnet-5\n20260101",
+        "x",
+        "",
+        "claude-sonnet-5-" + "0" * 300,
+    ):
+        assert not table.names("anthropic", model), model
+    assert table.rates("anthropic", "claude-haiku-4-5-and my words", "default") is not None
+    assert not table.names("nobody", "claude-sonnet-5")
+    own = PriceTable(DATA, {("lab", "mine", "flex"): Rates(1, 1)})
+    assert own.names("lab", "mine") and not own.names("lab", "mine too")
+
+
 def test_the_longest_prefix_counts_and_an_exact_name_before_it() -> None:
     def row(price: int, *prefixes: str) -> dict[str, object]:
         return {"names": [], "prefixes": prefixes, "tiers": {"default": [["", price, 0, None, None]]}}
