@@ -1,0 +1,117 @@
+"""How long attempts took to start, forgetting slowly. The rule: constant memory, an observation costs two additions.
+
+Three counts per bucket: attempts that *started* at this age, that were *lost* at this age (refused or failed: a cause
+of its own, not a long latency), and that were *censored* at this age (cancelled while silent: all that is known is
+that they had not started yet).
+
+Forgetting is exponential, by count and by time, in the forward form (Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009):
+instead of shrinking all old counts, each new one weighs more; `scale` brings them back to "as of now".
+"""
+
+from array import array
+from typing import Literal
+
+import msgspec
+
+from appliance.policy.buckets import COUNT
+
+Cause = Literal["started", "lost", "censored"]
+
+_MOST_WEIGHT = 1e9
+"""Beyond it all counts are scaled down, long before a float would lose small ones."""
+
+
+class Decay(msgspec.Struct, frozen=True):
+    """How fast is forgotten: the weight of an observation halves with so many newer ones, and with so much time."""
+
+    half_count: float
+    half_life_s: float
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A histogram as it is saved: weights as of `at_unix_s`, sparse, `(bucket, weight)`."""
+
+    at_unix_s: float
+    started: tuple[tuple[int, float], ...]
+    lost: tuple[tuple[int, float], ...]
+    censored: tuple[tuple[int, float], ...]
+
+
+class Histogram:
+    """Decayed counts of one series. All times `now_s` are of one clock that never runs backwards."""
+
+    __slots__ = ("_at_s", "_growth", "_half_life_s", "_weight", "added", "censored", "lost", "started", "total")
+
+    def __init__(self, decay: Decay, now_s: float) -> None:
+        self.started = array("d", bytes(8 * COUNT))
+        self.lost = array("d", bytes(8 * COUNT))
+        self.censored = array("d", bytes(8 * COUNT))
+        self.total = 0.0
+        self.added = 0
+        self._growth = 2.0 ** (1.0 / decay.half_count)
+        self._half_life_s = decay.half_life_s
+        self._weight = 1.0
+        self._at_s = now_s
+
+    def add(self, cause: Cause, place: int, now_s: float) -> None:
+        """Count one attempt that ended in bucket `place`."""
+        elapsed_s = now_s - self._at_s
+        weight = self._weight * self._growth
+        if elapsed_s > 0.0:
+            weight *= 2.0 ** min(elapsed_s / self._half_life_s, 60.0)
+            self._at_s = now_s
+        if cause == "started":
+            self.started[place] += weight
+        elif cause == "lost":
+            self.lost[place] += weight
+        else:
+            self.censored[place] += weight
+        self.total += weight
+        self.added += 1
+        self._weight = weight
+        if weight > _MOST_WEIGHT:
+            self._multiply(1.0 / weight)
+
+    def scale(self, now_s: float) -> float:
+        """What a stored count must be multiplied with to be its weight now; a new observation weighs 1."""
+        elapsed_s = max(now_s - self._at_s, 0.0)
+        return 0.5 ** min(elapsed_s / self._half_life_s, 60.0) / self._weight
+
+    def merge(self, other: "Histogram", now_s: float) -> None:
+        """Add the counts of another histogram, each as of now."""
+        by = other.scale(now_s) / self.scale(now_s)
+        for mine, theirs in ((self.started, other.started), (self.lost, other.lost), (self.censored, other.censored)):
+            for place, count in enumerate(theirs):
+                if count:
+                    mine[place] += count * by
+        self.total += other.total * by
+        self.added += other.added
+
+    def keep(self, now_s: float, now_unix_s: float) -> Kept:
+        """The counts to save; what weighs less than a thousandth is left out."""
+        scale = self.scale(now_s)
+
+        def sparse(counts: "array[float]") -> tuple[tuple[int, float], ...]:
+            return tuple((place, round(n * scale, 4)) for place, n in enumerate(counts) if n * scale >= 0.001)
+
+        return Kept(now_unix_s, sparse(self.started), sparse(self.lost), sparse(self.censored))
+
+    def take(self, kept: Kept, now_s: float, now_unix_s: float) -> None:
+        """Add saved counts, aged by the wall-clock time since. Buckets out of range are left out."""
+        aged = 0.5 ** min(max(now_unix_s - kept.at_unix_s, 0.0) / self._half_life_s, 60.0)
+        by = aged / self.scale(now_s)
+        pairs = ((self.started, kept.started), (self.lost, kept.lost), (self.censored, kept.censored))
+        for counts, saved in pairs:
+            for place, weight in saved:
+                if 0 <= place < COUNT and weight > 0.0:
+                    counts[place] += weight * by
+                    self.total += weight * by
+                    self.added += 1
+
+    def _multiply(self, by: float) -> None:
+        for counts in (self.started, self.lost, self.censored):
+            for place, count in enumerate(counts):
+                if count:
+                    counts[place] = count * by
+        self.total *= by
+        self._weight *= by

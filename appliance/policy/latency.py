@@ -1,0 +1,201 @@
+"""What is known of how long attempts take to start, per provider, model, tier and prompt size. The rule: all memory is
+bounded, an observation counts at every level, and a level that knows little leans on the one above it.
+
+Levels, each the prior of the next: a fixed curve per tier (nobody's data) -> (provider, tier) -> model -> whether the
+attempt was launched behind a silent cheaper one -> prompt size. The level "behind" is there because a dear tier whose
+cheap one is silent is slower than one that was asked at once: both share a cause, and under a race the former is all
+that is ever seen.
+
+Each level counts twice, with a slow and a fast decay; where the fast one is clearly worse it is believed.
+"""
+
+import msgspec
+
+from appliance.policy.buckets import bucket
+from appliance.policy.histogram import Cause, Decay, Histogram, Kept
+from appliance.policy.survival import Curve, estimate, log_normal, worse
+
+SLOW = Decay(half_count=4000.0, half_life_s=7 * 86400.0)
+FAST = Decay(half_count=120.0, half_life_s=3600.0)
+
+PRIOR_MASS = 8.0
+"""How many observations the level above counts for."""
+
+Z = 1.0
+"""Bounds are this many standard deviations above the estimate."""
+
+MOST_SERIES = 2000
+"""Leaves that are kept; beyond it the one that was used least recently is dropped. A leaf takes about 15 KiB."""
+
+REBUILD_SHARE = 0.02
+"""A curve is rebuilt when so large a share of its observations is new..."""
+
+REBUILD_S = 1.0
+"""...or when attempts are in flight and it is older than this."""
+
+SIZES_BYTES = (4_000, 32_000, 128_000)
+"""Prompt sizes above which the next size class begins; about 1, 8 and 32 thousand tokens."""
+
+_CHEAP_TIERS = frozenset({"flex", "batch", "deferred"})
+
+
+def size_class(prompt_bytes: int) -> int:
+    """0 for short prompts up to 3 for long ones."""
+    return sum(prompt_bytes > most for most in SIZES_BYTES)
+
+
+class Series(msgspec.Struct, frozen=True):
+    """What an attempt is filed under. `behind`: launched while a cheaper rung was running and silent."""
+
+    provider: str
+    model: str
+    tier: str | None
+    size: int = 0
+    behind: bool = False
+
+
+class KeptSeries(msgspec.Struct, frozen=True, array_like=True):
+    """One level's counts as they are saved; `path` as in `LatencyModel`."""
+
+    path: tuple[str, ...]
+    slow: Kept
+    fast: Kept
+
+
+def prior_of(tier: str | None) -> Curve:
+    """The curve before any data: cheap tiers are slow and at times refuse, the others start within seconds.
+
+    Guesses on the pessimistic side of what providers publish (Google: flex within 1 to 15 minutes; reference cases of
+    OpenAI's flex start within seconds to a minute), so that the target is met first and cost falls as data arrive.
+    """
+    return log_normal(30.0, 1.5, 0.02) if tier in _CHEAP_TIERS else log_normal(1.5, 0.8, 0.005)
+
+
+class _Level:
+    """One node of the hierarchy."""
+
+    __slots__ = ("_built_added", "_built_s", "_curve", "children", "fast", "flights", "parent", "slow", "used_s")
+
+    def __init__(self, parent: "_Level | Curve", now_s: float) -> None:
+        self.parent = parent
+        self.slow = Histogram(SLOW, now_s)
+        self.fast = Histogram(FAST, now_s)
+        self.flights: dict[int, float] = {}
+        self.children = 0
+        self.used_s = now_s
+        self._curve: Curve | None = None
+        self._built_added = 0
+        self._built_s = now_s
+
+    def curve(self, now_s: float) -> Curve:
+        parent = self.parent
+        prior = parent if isinstance(parent, Curve) else parent.curve(now_s)
+        known = self._curve
+        if known is not None:
+            new = self.slow.added - self._built_added
+            age_s = now_s - self._built_s
+            moved = new > REBUILD_SHARE * min(known.weight, 1.0 / REBUILD_SHARE * FAST.half_count / 4) or age_s > 60.0
+            if not moved and not (self.flights and age_s >= REBUILD_S):
+                return known
+        ages = tuple(now_s - began_s for began_s in self.flights.values())
+        slow = estimate(self.slow, prior, PRIOR_MASS, Z, now_s, ages)
+        fast = estimate(self.fast, prior, PRIOR_MASS, Z, now_s, ages)
+        self._curve = worse(slow, fast, Z)
+        self._built_added, self._built_s = self.slow.added, now_s
+        return self._curve
+
+
+class Flight:
+    """One attempt in flight. End it once; ending it again does nothing."""
+
+    __slots__ = ("_began_s", "_levels")
+
+    def __init__(self, levels: tuple[_Level, ...], began_s: float) -> None:
+        self._levels = levels
+        self._began_s = began_s
+        for level in levels:
+            level.flights[id(self)] = began_s
+
+    def end(self, cause: Cause, now_s: float) -> None:
+        """The attempt started, was lost, or was cut off while silent, now."""
+        levels, self._levels = self._levels, ()
+        place = bucket(now_s - self._began_s)
+        for level in levels:
+            del level.flights[id(self)]
+            level.slow.add(cause, place, now_s)
+            level.fast.add(cause, place, now_s)
+
+    def forget(self) -> None:
+        """Count nothing: it says nothing of the series, as when the caller's request was at fault."""
+        levels, self._levels = self._levels, ()
+        for level in levels:
+            del level.flights[id(self)]
+
+
+class LatencyModel:
+    """All series of one process. `now_s` is the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._levels: dict[tuple[str, ...], _Level] = {}
+        self._paths: dict[Series, tuple[_Level, ...]] = {}
+        self._priors: dict[str | None, Curve] = {}
+
+    def begin(self, series: Series, now_s: float) -> Flight:
+        """An attempt was launched."""
+        return Flight(self._path(series, now_s), now_s)
+
+    def curve(self, series: Series, now_s: float) -> Curve:
+        """What to expect of an attempt launched now."""
+        return self._path(series, now_s)[-1].curve(now_s)
+
+    def keep(self, now_s: float, now_unix_s: float) -> tuple[KeptSeries, ...]:
+        """All counts, to be saved."""
+        return tuple(
+            KeptSeries(path, level.slow.keep(now_s, now_unix_s), level.fast.keep(now_s, now_unix_s))
+            for path, level in self._levels.items()
+        )
+
+    def take(self, kept: tuple[KeptSeries, ...], now_s: float, now_unix_s: float) -> None:
+        """Add saved counts to what is known."""
+        for saved in sorted(kept, key=lambda one: len(one.path)):
+            level = self._level(saved.path, now_s)
+            level.slow.take(saved.slow, now_s, now_unix_s)
+            level.fast.take(saved.fast, now_s, now_unix_s)
+
+    def _path(self, series: Series, now_s: float) -> tuple[_Level, ...]:
+        found = self._paths.get(series)
+        if found is None:
+            tier = series.tier or ""
+            leaf = (tier, series.provider, series.model, "behind" if series.behind else "alone", str(series.size))
+            found = tuple(self._level(leaf[:depth], now_s) for depth in range(2, len(leaf) + 1))
+            if len(self._paths) >= MOST_SERIES:
+                self._drop_oldest()
+            self._paths[series] = found
+        found[-1].used_s = now_s
+        return found
+
+    def _level(self, path: tuple[str, ...], now_s: float) -> _Level:
+        level = self._levels.get(path)
+        if level is None:
+            if len(path) > 2:
+                parent: _Level | Curve = self._level(path[:-1], now_s)
+                parent.children += 1  # type: ignore[union-attr]
+            else:
+                tier = path[0] or None
+                if tier not in self._priors:
+                    self._priors[tier] = prior_of(tier)
+                parent = self._priors[tier]
+            level = self._levels[path] = _Level(parent, now_s)
+        return level
+
+    def _drop_oldest(self) -> None:
+        series = min(self._paths, key=lambda one: self._paths[one][-1].used_s)
+        del self._paths[series]
+        tier = series.tier or ""
+        path: tuple[str, ...] = (tier, series.provider, series.model, "behind" if series.behind else "alone")
+        path = (*path, str(series.size))
+        while len(path) > 1 and (level := self._levels.get(path)) is not None and level.children == 0:
+            del self._levels[path]
+            if isinstance(level.parent, _Level):
+                level.parent.children -= 1
+            path = path[:-1]
