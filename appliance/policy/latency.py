@@ -21,8 +21,8 @@ FAST = Decay(half_count=120.0, half_life_s=3600.0)
 PRIOR_MASS = 8.0
 """How many observations the level above counts for."""
 
-Z = 1.0
-"""Bounds are this many standard deviations above the estimate."""
+MARGIN = 3.0
+"""The fast decay is believed where it is worse by so many standard errors."""
 
 MOST_SERIES = 2000
 """Leaves that are kept; beyond it the one that was used least recently is dropped. A leaf takes about 15 KiB."""
@@ -98,9 +98,9 @@ class _Level:
             if not moved and not (self.flights and age_s >= REBUILD_S):
                 return known
         ages = tuple(now_s - began_s for began_s in self.flights.values())
-        slow = estimate(self.slow, prior, PRIOR_MASS, Z, now_s, ages)
-        fast = estimate(self.fast, prior, PRIOR_MASS, Z, now_s, ages)
-        self._curve = worse(slow, fast, Z)
+        slow = estimate(self.slow, prior, PRIOR_MASS, now_s, ages)
+        fast = estimate(self.fast, prior, PRIOR_MASS, now_s, ages)
+        self._curve = worse(slow, fast, MARGIN)
         self._built_added, self._built_s = self.slow.added, now_s
         return self._curve
 

@@ -9,13 +9,16 @@ S: still silent, L: lost (refused or failed, whereupon the dear one is launched 
 term is the silent or later lost cheap rung with the dear one launched at d, the second the cheap rung that was lost
 before. Without losses it is S_X(D) M_Y(D - d), reissue at a fixed delay (Kaler, He, Elnikety, SPAA 2017, their SingleR
 with q = 1). miss rises with d and the chance of having to launch falls with d, so the latest d with miss(d) <= eps is
-the cheapest. Bounds are used for S and M, estimates for the cost:
+the cheapest. Silence and misses are taken `z` standard errors above their estimates (one error for the product of
+both: relative variances add), the cost as estimated:
 
     cost(d) = F_X(d) c_x + L_X(d) c_y + R (c_x + k_y c_y) + (S_X(d) - R) (c_y + k_x c_x)
 
 F: started, c: the price of the whole answer, k: the share of it that an abandoned attempt costs, and R the chance that
 the cheap rung starts after d but before the dear one: the mean of F_X(d + Y) - F_X(d) over ten quantiles of Y.
 """
+
+from math import sqrt
 
 import msgspec
 
@@ -57,25 +60,25 @@ class Decision(msgspec.Struct, frozen=True):
     feasible: bool
 
 
-def alone(place: int, rung: Candidate, window_s: float, epsilon: float) -> Decision:
+def alone(place: int, rung: Candidate, window_s: float, epsilon: float, z: float) -> Decision:
     """Only this rung."""
-    miss = rung.alone.missing_at_most(window_s)
+    miss = _late_at_most(rung.alone, window_s, z)
     return Decision(place, None, 0.0, miss, rung.cost, miss <= epsilon)
 
 
-def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float) -> Decision:
+def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> Decision:
     """The cheap rung at once and the dear one as late as the target allows; at once if even that is too late."""
     x, y = rungs[first].alone, rungs[second].behind
-    reserve_s = _least_reserve(x, y, window_s, epsilon)
-    safety_s = y.quantile(SAFETY) if x.missing_at_most(window_s) <= epsilon else None
+    reserve_s = _least_reserve(x, y, window_s, epsilon, z)
+    safety_s = y.quantile(SAFETY) if _late_at_most(x, window_s, z) <= epsilon else None
     if safety_s is not None:
         reserve_s = max(reserve_s, min(safety_s, window_s / 2))
     launch_s = window_s - min(reserve_s, window_s)
-    miss = _miss(x, y, window_s, launch_s)
+    miss = _miss(x, y, window_s, launch_s, z)
     return Decision(first, second, launch_s, miss, _cost(rungs[first], rungs[second], launch_s), miss <= epsilon)
 
 
-def decide(rungs: tuple[Candidate, ...], window_s: float, target: float) -> Decision:
+def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: float = 1.0) -> Decision:
     """The cheapest way that meets the target; where none does, the likeliest to.
 
     `rungs` from cheap to dear. A rung dearer than the second is looked at only where the cheaper ones cannot meet the
@@ -84,7 +87,7 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float) -> Deci
     epsilon = 1.0 - target
     best: Decision | None = None
     for second in range(len(rungs)):
-        for option in _options(second, rungs, window_s, epsilon):
+        for option in _options(second, rungs, window_s, epsilon, z):
             if best is None or _key(option) < _key(best):
                 best = option
         if best is not None and best.feasible and second >= 1:
@@ -94,9 +97,9 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float) -> Deci
     return best
 
 
-def _options(second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float) -> list[Decision]:
-    ways = [alone(second, rungs[second], window_s, epsilon)] if second > 0 or len(rungs) == 1 else []
-    ways += [race(first, second, rungs, window_s, epsilon) for first in range(second)]
+def _options(second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> list[Decision]:
+    ways = [alone(second, rungs[second], window_s, epsilon, z)] if second > 0 or len(rungs) == 1 else []
+    ways += [race(first, second, rungs, window_s, epsilon, z) for first in range(second)]
     return ways
 
 
@@ -106,31 +109,39 @@ def _key(option: Decision) -> tuple[bool, float, float]:
     return True, option.miss, option.cost
 
 
-def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float) -> float:
+def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float) -> float:
     """The shortest time before the deadline at which a launch meets the target; the whole window if none does."""
     low, high = 0, whole_bucket(window_s)
-    if high < 0 or _miss(x, y, window_s, window_s - UPPER_S[high]) > epsilon:
+    if high < 0 or _miss(x, y, window_s, window_s - UPPER_S[high], z) > epsilon:
         return window_s
     while low < high:
         middle = (low + high) // 2
-        if _miss(x, y, window_s, window_s - UPPER_S[middle]) <= epsilon:
+        if _miss(x, y, window_s, window_s - UPPER_S[middle], z) <= epsilon:
             high = middle
         else:
             low = middle + 1
     return UPPER_S[low]
 
 
-def _miss(x: Curve, y: Curve, window_s: float, launch_s: float) -> float:
+def _late_at_most(rung: Curve, window_s: float, z: float) -> float:
+    """Upper bound of the probability that this rung alone, launched at once, has not started within the window."""
+    return min((1.0 - rung.started_at(window_s)) * (1.0 + z * sqrt(rung.variance_at(window_s))), 1.0)
+
+
+def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float) -> float:
+    """Upper bound of the probability that a race starts late."""
+    rest_s = window_s - launch_s
     lost_before = x.lost_at(launch_s)
-    late = x.silent_at_most(window_s) + x.lost_at(window_s) - lost_before
-    missed = late * y.missing_at_most(window_s - launch_s)
+    late = x.silent_at(window_s) + x.lost_at(window_s) - lost_before
+    error = sqrt(x.variance_at(window_s) + y.variance_at(rest_s))
+    missed = min(late, 1.0) * (1.0 - y.started_at(rest_s)) * (1.0 + z * error)
     if lost_before > 0.0:
-        # Four equal parts of the time before the launch, each as if lost at its end.
+        # Four parts of the time before the launch, each as if lost at its end.
         before = 0.0
         for part in (0.05, 0.25, 0.5, 1.0):
             lost = x.lost_at(launch_s * part)
             if lost > before:
-                missed += (lost - before) * y.missing_at_most(window_s - launch_s * part)
+                missed += (lost - before) * _late_at_most(y, window_s - launch_s * part, z)
                 before = lost
     return min(missed, 1.0)
 
