@@ -1,9 +1,10 @@
 """Times as log-spaced buckets, 1 ms to 1 h 40 min. The rule: one mapping for all histograms, so that any two add up.
 
-The mapping is DDSketch's (Masson, Rim, Lee, VLDB 2019): bucket i holds the times in (upper(i-1), upper(i)], so a time
-read back as its bucket's upper end is at most 5 % too long, never too short.
+The mapping is DDSketch's (Masson, Rim, Lee, VLDB 2019): bucket i holds the times in (upper(i-1), upper(i)], each 5 %
+wide.
 """
 
+from collections.abc import Sequence
 from math import ceil, log
 
 GROWTH = 1.05
@@ -23,8 +24,16 @@ def bucket(seconds: float) -> int:
     return min(ceil(log(seconds / LEAST_S) / _LOG_GROWTH - 1e-9), COUNT - 1)
 
 
-def whole_bucket(seconds: float) -> int:
-    """The last bucket that has ended by then, -1 if none has: what is known to have happened within that time."""
+def read(ends: Sequence[float], seconds: float, before: float) -> float:
+    """A curve that is known at the buckets' ends, at any time: on a straight line in log time between two ends.
+
+    `before`: its value at 0.
+    """
     if seconds < LEAST_S:
-        return -1
-    return min(int(log(seconds / LEAST_S) / _LOG_GROWTH + 1e-9), COUNT - 1)
+        return before
+    place = log(seconds / LEAST_S) / _LOG_GROWTH
+    whole = int(place)
+    if whole >= COUNT - 1:
+        return ends[-1]
+    low = ends[whole]
+    return low + (ends[whole + 1] - low) * (place - whole)

@@ -75,7 +75,7 @@ class Histogram:
     def scale(self, now_s: float) -> float:
         """What a stored count must be multiplied with to be its weight now; a new observation weighs 1."""
         elapsed_s = max(now_s - self._at_s, 0.0)
-        return 0.5 ** min(elapsed_s / self._half_life_s, 60.0) / self._weight
+        return float(0.5 ** min(elapsed_s / self._half_life_s, 60.0)) / self._weight
 
     def merge(self, other: "Histogram", now_s: float) -> None:
         """Add the counts of another histogram, each as of now."""
@@ -97,13 +97,13 @@ class Histogram:
         return Kept(now_unix_s, sparse(self.started), sparse(self.lost), sparse(self.censored))
 
     def take(self, kept: Kept, now_s: float, now_unix_s: float) -> None:
-        """Add saved counts, aged by the wall-clock time since. Buckets out of range are left out."""
+        """Add saved counts, aged by the wall-clock time since. Buckets and weights out of range are left out."""
         aged = 0.5 ** min(max(now_unix_s - kept.at_unix_s, 0.0) / self._half_life_s, 60.0)
         by = aged / self.scale(now_s)
         pairs = ((self.started, kept.started), (self.lost, kept.lost), (self.censored, kept.censored))
         for counts, saved in pairs:
             for place, weight in saved:
-                if 0 <= place < COUNT and weight > 0.0:
+                if 0 <= place < COUNT and 0.0 < weight < _MOST_WEIGHT:
                     counts[place] += weight * by
                     self.total += weight * by
                     self.added += 1

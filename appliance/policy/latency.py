@@ -6,7 +6,8 @@ attempt was launched behind a silent cheaper one -> prompt size. The level "behi
 cheap one is silent is slower than one that was asked at once: both share a cause, and under a race the former is all
 that is ever seen.
 
-Each level counts twice, with a slow and a fast decay; where the fast one is clearly worse it is believed.
+Each level counts twice, with a slow and a fast decay; the fast one leans on the slow one, and where it is clearly worse
+it is believed.
 """
 
 import msgspec
@@ -24,14 +25,22 @@ PRIOR_MASS = 8.0
 MARGIN = 3.0
 """The fast decay is believed where it is worse by so many standard errors."""
 
-MOST_SERIES = 2000
-"""Leaves that are kept; beyond it the one that was used least recently is dropped. A leaf takes about 15 KiB."""
+MOST_SERIES = 500
+"""Leaves that are kept; beyond it the one that was used least recently is dropped, and with it the levels above that
+have no other. A level takes about 27 KiB."""
 
 REBUILD_SHARE = 0.02
-"""A curve is rebuilt when so large a share of its observations is new..."""
+"""A curve is rebuilt when so large a share of its observations is new, but after..."""
+
+REBUILD_MOST = 30
+"""...so many at the latest: that is much for the fast decay."""
 
 REBUILD_S = 1.0
-"""...or when attempts are in flight and it is older than this."""
+"""It is also rebuilt when it is older than this and attempts are, or were, in flight, or, where it leans on the level
+above, when that one has moved."""
+
+IDLE_S = 60.0
+"""It is rebuilt in any case when it is older than this, for time forgets, too."""
 
 SIZES_BYTES = (4_000, 32_000, 128_000)
 """Prompt sizes above which the next size class begins; about 1, 8 and 32 thousand tokens."""
@@ -54,10 +63,16 @@ class Series(msgspec.Struct, frozen=True):
     behind: bool = False
 
 
-class KeptSeries(msgspec.Struct, frozen=True, array_like=True):
-    """One level's counts as they are saved; `path` as in `LatencyModel`."""
+Path = tuple[str, ...]
+"""Tier, provider, model, `behind` or `alone`, size class: the way from the top to a leaf, or to a level above it."""
 
-    path: tuple[str, ...]
+DEPTH = 5
+
+
+class KeptSeries(msgspec.Struct, frozen=True, array_like=True):
+    """One level's counts as they are saved; the fast decay's too."""
+
+    path: Path
     slow: Kept
     fast: Kept
 
@@ -74,7 +89,18 @@ def prior_of(tier: str | None) -> Curve:
 class _Level:
     """One node of the hierarchy."""
 
-    __slots__ = ("_built_added", "_built_s", "_curve", "children", "fast", "flights", "parent", "slow", "used_s")
+    __slots__ = (
+        "_built_added",
+        "_built_s",
+        "_curve",
+        "_in_flight",
+        "_prior",
+        "children",
+        "fast",
+        "flights",
+        "parent",
+        "slow",
+    )
 
     def __init__(self, parent: "_Level | Curve", now_s: float) -> None:
         self.parent = parent
@@ -82,27 +108,33 @@ class _Level:
         self.fast = Histogram(FAST, now_s)
         self.flights: dict[int, float] = {}
         self.children = 0
-        self.used_s = now_s
         self._curve: Curve | None = None
+        self._prior: Curve | None = None
         self._built_added = 0
         self._built_s = now_s
+        self._in_flight = False
 
     def curve(self, now_s: float) -> Curve:
         parent = self.parent
         prior = parent if isinstance(parent, Curve) else parent.curve(now_s)
         known = self._curve
-        if known is not None:
-            new = self.slow.added - self._built_added
-            age_s = now_s - self._built_s
-            moved = new > REBUILD_SHARE * min(known.weight, 1.0 / REBUILD_SHARE * FAST.half_count / 4) or age_s > 60.0
-            if not moved and not (self.flights and age_s >= REBUILD_S):
-                return known
+        if known is not None and not self._moved(prior, known, now_s):
+            return known
         ages = tuple(now_s - began_s for began_s in self.flights.values())
         slow = estimate(self.slow, prior, PRIOR_MASS, now_s, ages)
-        fast = estimate(self.fast, prior, PRIOR_MASS, now_s, ages)
-        self._curve = worse(slow, fast, MARGIN)
-        self._built_added, self._built_s = self.slow.added, now_s
-        return self._curve
+        fast = estimate(self.fast, slow, PRIOR_MASS, now_s, ages)  # leans on the long run, so only news differ
+        curve = self._curve = worse(slow, fast, MARGIN)
+        self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
+        return curve
+
+    def _moved(self, prior: Curve, known: Curve, now_s: float) -> bool:
+        age_s = now_s - self._built_s
+        if self.slow.added - self._built_added > min(REBUILD_SHARE * (known.number - PRIOR_MASS), REBUILD_MOST):
+            return True
+        if age_s > IDLE_S:
+            return True
+        leans = prior is not self._prior and known.number < 10 * PRIOR_MASS
+        return age_s >= REBUILD_S and (leans or self._in_flight or bool(self.flights))
 
 
 class Flight:
@@ -136,17 +168,21 @@ class LatencyModel:
     """All series of one process. `now_s` is the monotonic clock."""
 
     def __init__(self) -> None:
-        self._levels: dict[tuple[str, ...], _Level] = {}
-        self._paths: dict[Series, tuple[_Level, ...]] = {}
-        self._priors: dict[str | None, Curve] = {}
+        self._levels: dict[Path, _Level] = {}
+        self._used_s: dict[Path, float] = {}
+        self._paths: dict[Path, tuple[_Level, ...]] = {}
+        self._priors: dict[str, Curve] = {}
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
     def begin(self, series: Series, now_s: float) -> Flight:
         """An attempt was launched."""
-        return Flight(self._path(series, now_s), now_s)
+        return Flight(self._chain(_path(series), now_s), now_s)
 
     def curve(self, series: Series, now_s: float) -> Curve:
         """What to expect of an attempt launched now."""
-        return self._path(series, now_s)[-1].curve(now_s)
+        return self._chain(_path(series), now_s)[-1].curve(now_s)
 
     def keep(self, now_s: float, now_unix_s: float) -> tuple[KeptSeries, ...]:
         """All counts, to be saved."""
@@ -156,46 +192,47 @@ class LatencyModel:
         )
 
     def take(self, kept: tuple[KeptSeries, ...], now_s: float, now_unix_s: float) -> None:
-        """Add saved counts to what is known."""
-        for saved in sorted(kept, key=lambda one: len(one.path)):
-            level = self._level(saved.path, now_s)
-            level.slow.take(saved.slow, now_s, now_unix_s)
-            level.fast.take(saved.fast, now_s, now_unix_s)
+        """Add saved counts to what is known; paths that are none of ours are left out."""
+        for saved in sorted(kept, key=lambda one: -len(one.path)):  # leaves first: they make the levels above
+            if len(saved.path) == DEPTH:
+                self._chain(saved.path, now_s)
+            level = self._levels.get(saved.path)
+            if level is not None:
+                level.slow.take(saved.slow, now_s, now_unix_s)
+                level.fast.take(saved.fast, now_s, now_unix_s)
 
-    def _path(self, series: Series, now_s: float) -> tuple[_Level, ...]:
-        found = self._paths.get(series)
+    def _chain(self, path: Path, now_s: float) -> tuple[_Level, ...]:
+        """The levels of a leaf, from the top down."""
+        found = self._paths.get(path)
         if found is None:
-            tier = series.tier or ""
-            leaf = (tier, series.provider, series.model, "behind" if series.behind else "alone", str(series.size))
-            found = tuple(self._level(leaf[:depth], now_s) for depth in range(2, len(leaf) + 1))
             if len(self._paths) >= MOST_SERIES:
                 self._drop_oldest()
-            self._paths[series] = found
-        found[-1].used_s = now_s
+            found = self._paths[path] = tuple(self._level(path[:depth], now_s) for depth in range(2, DEPTH + 1))
+        self._used_s[path] = now_s
         return found
 
-    def _level(self, path: tuple[str, ...], now_s: float) -> _Level:
+    def _level(self, path: Path, now_s: float) -> _Level:
         level = self._levels.get(path)
         if level is None:
-            if len(path) > 2:
-                parent: _Level | Curve = self._level(path[:-1], now_s)
-                parent.children += 1  # type: ignore[union-attr]
-            else:
-                tier = path[0] or None
-                if tier not in self._priors:
-                    self._priors[tier] = prior_of(tier)
-                parent = self._priors[tier]
-            level = self._levels[path] = _Level(parent, now_s)
+            parent = self._levels.get(path[:-1])
+            if parent is not None:
+                parent.children += 1
+            level = self._levels[path] = _Level(parent or self._prior(path[0]), now_s)
         return level
 
+    def _prior(self, tier: str) -> Curve:
+        return self._priors.setdefault("cheap" if tier in _CHEAP_TIERS else "other", prior_of(tier))
+
     def _drop_oldest(self) -> None:
-        series = min(self._paths, key=lambda one: self._paths[one][-1].used_s)
-        del self._paths[series]
-        tier = series.tier or ""
-        path: tuple[str, ...] = (tier, series.provider, series.model, "behind" if series.behind else "alone")
-        path = (*path, str(series.size))
-        while len(path) > 1 and (level := self._levels.get(path)) is not None and level.children == 0:
-            del self._levels[path]
+        path = min(self._used_s, key=self._used_s.__getitem__)
+        del self._used_s[path], self._paths[path]
+        while len(path) > 1 and self._levels[path].children == 0:
+            level = self._levels.pop(path)
             if isinstance(level.parent, _Level):
                 level.parent.children -= 1
             path = path[:-1]
+
+
+def _path(series: Series) -> Path:
+    tier = series.tier or ""
+    return tier, series.provider, series.model, "behind" if series.behind else "alone", str(series.size)

@@ -9,26 +9,39 @@ S: still silent, L: lost (refused or failed, whereupon the dear one is launched 
 term is the silent or later lost cheap rung with the dear one launched at d, the second the cheap rung that was lost
 before. Without losses it is S_X(D) M_Y(D - d), reissue at a fixed delay (Kaler, He, Elnikety, SPAA 2017, their SingleR
 with q = 1). miss rises with d and the chance of having to launch falls with d, so the latest d with miss(d) <= eps is
-the cheapest. Silence and misses are taken `z` standard errors above their estimates (one error for the product of
-both: relative variances add), the cost as estimated:
+the cheapest. Misses are taken `z` standard errors above their estimates (one error for the product of both: relative
+variances add), the cost as estimated:
 
     cost(d) = F_X(d) c_x + L_X(d) c_y + R (c_x + k_y c_y) + (S_X(d) - R) (c_y + k_x c_x)
 
 F: started, c: the price of the whole answer, k: the share of it that an abandoned attempt costs, and R the chance that
 the cheap rung starts after d but before the dear one: the mean of F_X(d + Y) - F_X(d) over ten quantiles of Y.
+
+A dear rung launched at once is behind nobody: there its curve is the one of attempts that were asked alone.
 """
 
-from math import sqrt
+from bisect import bisect_right
+from math import hypot
 
 import msgspec
 
-from appliance.policy.buckets import UPPER_S, whole_bucket
+from appliance.policy.buckets import UPPER_S
 from appliance.policy.survival import Curve
 
 SAFETY = 0.99
-"""Even a cheap rung that meets the target alone has the dear one launched behind it, early enough for this share of
-its starts: it seldom happens, and it is the guard against a cheap tier that was fast until today."""
+"""A cheap rung that meets the target alone has the dear one launched at the deadline, or, where that costs next to
+nothing, early enough for this share of its starts: the guard against a cheap tier that was fast until today."""
 
+SAFETY_COST = 0.005
+"""What that guard may add to the cost at most."""
+
+AS_GOOD = 1.1
+"""Of ways that cannot meet the target, those that miss it at most so many times as often as the best are as good."""
+
+_NEAR = 1e-3
+"""Rounding that a launch may take of the target."""
+
+_PARTS = (0.05, 0.25, 0.5, 1.0)
 _DECILES = tuple((place + 0.5) / 10 for place in range(10))
 
 
@@ -62,92 +75,91 @@ class Decision(msgspec.Struct, frozen=True):
 
 def alone(place: int, rung: Candidate, window_s: float, epsilon: float, z: float) -> Decision:
     """Only this rung."""
-    miss = _late_at_most(rung.alone, window_s, z)
+    miss = rung.alone.late_at_most(window_s, z)
     return Decision(place, None, 0.0, miss, rung.cost, miss <= epsilon)
 
 
 def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> Decision:
     """The cheap rung at once and the dear one as late as the target allows; at once if even that is too late."""
-    x, y = rungs[first].alone, rungs[second].behind
-    reserve_s = _least_reserve(x, y, window_s, epsilon, z)
-    safety_s = y.quantile(SAFETY) if _late_at_most(x, window_s, z) <= epsilon else None
-    if safety_s is not None:
-        reserve_s = max(reserve_s, min(safety_s, window_s / 2))
-    launch_s = window_s - min(reserve_s, window_s)
-    miss = _miss(x, y, window_s, launch_s, z)
-    return Decision(first, second, launch_s, miss, _cost(rungs[first], rungs[second], launch_s), miss <= epsilon)
+    cheap, dear = rungs[first], rungs[second]
+    x, y = cheap.alone, dear.behind
+    if x.late_at_most(window_s, z) <= epsilon:
+        reserve_s, cost = 0.0, _cost(cheap, dear, y, window_s)
+        guard_s = min(y.quantile(SAFETY) or 0.0, window_s / 2)
+        guarded = _cost(cheap, dear, y, window_s - guard_s)
+        if guarded <= cost * (1.0 + SAFETY_COST):
+            reserve_s, cost = guard_s, guarded
+    else:
+        reserve_s = _least_reserve(x, y, window_s, epsilon, z)
+        if reserve_s >= window_s:
+            y = dear.alone
+        cost = _cost(cheap, dear, y, window_s - reserve_s)
+    miss = _miss(x, y, window_s, window_s - reserve_s, z)
+    return Decision(first, second, window_s - reserve_s, miss, cost, miss <= epsilon)
 
 
 def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: float = 1.0) -> Decision:
-    """The cheapest way that meets the target; where none does, the likeliest to.
+    """The cheapest way that meets the target; where none does, the cheapest of those that come about as near as any.
 
     `rungs` from cheap to dear. A rung dearer than the second is looked at only where the cheaper ones cannot meet the
-    target. Ties go to the cheaper and simpler way.
+    target. Ties go to the cheaper and simpler way. Raises ValueError for an empty ladder.
     """
-    epsilon = 1.0 - target
-    best: Decision | None = None
-    for second in range(len(rungs)):
-        for option in _options(second, rungs, window_s, epsilon, z):
-            if best is None or _key(option) < _key(best):
-                best = option
-        if best is not None and best.feasible and second >= 1:
-            break
-    if best is None:
+    if not rungs:
         raise ValueError("a ladder has at least one rung")
-    return best
-
-
-def _options(second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> list[Decision]:
-    ways = [alone(second, rungs[second], window_s, epsilon, z)] if second > 0 or len(rungs) == 1 else []
-    ways += [race(first, second, rungs, window_s, epsilon, z) for first in range(second)]
-    return ways
-
-
-def _key(option: Decision) -> tuple[bool, float, float]:
-    if option.feasible:
-        return False, option.cost, option.miss
-    return True, option.miss, option.cost
+    epsilon = 1.0 - target
+    options = [] if len(rungs) > 1 else [alone(0, rungs[0], window_s, epsilon, z)]
+    for second in range(1, len(rungs)):
+        options.append(alone(second, rungs[second], window_s, epsilon, z))
+        options += [race(first, second, rungs, window_s, epsilon, z) for first in range(second)]
+        if any(option.feasible for option in options):
+            break
+    feasible = [option for option in options if option.feasible]
+    if not feasible:
+        least = min(option.miss for option in options)
+        feasible = [option for option in options if option.miss <= least * AS_GOOD]
+    return min(feasible, key=lambda option: option.cost)
 
 
 def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float) -> float:
     """The shortest time before the deadline at which a launch meets the target; the whole window if none does."""
-    low, high = 0, whole_bucket(window_s)
-    if high < 0 or _miss(x, y, window_s, window_s - UPPER_S[high], z) > epsilon:
+    low, high = 0, bisect_right(UPPER_S, window_s) - 1
+    if high < 0 or (met := _miss(x, y, window_s, window_s - UPPER_S[high], z)) > epsilon:
         return window_s
+    unmet = 1.0
     while low < high:
         middle = (low + high) // 2
-        if _miss(x, y, window_s, window_s - UPPER_S[middle], z) <= epsilon:
-            high = middle
+        miss = _miss(x, y, window_s, window_s - UPPER_S[middle], z)
+        if miss <= epsilon:
+            high, met = middle, miss
         else:
-            low = middle + 1
-    return UPPER_S[low]
-
-
-def _late_at_most(rung: Curve, window_s: float, z: float) -> float:
-    """Upper bound of the probability that this rung alone, launched at once, has not started within the window."""
-    return min((1.0 - rung.started_at(window_s)) * (1.0 + z * sqrt(rung.variance_at(window_s))), 1.0)
+            low, unmet = middle + 1, miss
+    if low == 0 or unmet <= met:
+        return UPPER_S[low]
+    # One step closer, on a straight line between the last end that fails and the first that serves.
+    nearer_s = UPPER_S[low] - (UPPER_S[low] - UPPER_S[low - 1]) * (epsilon - met) / (unmet - met)
+    return nearer_s if _miss(x, y, window_s, window_s - nearer_s, z) <= epsilon * (1.0 + _NEAR) else UPPER_S[low]
 
 
 def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float) -> float:
     """Upper bound of the probability that a race starts late."""
     rest_s = window_s - launch_s
     lost_before = x.lost_at(launch_s)
-    late = x.silent_at(window_s) + x.lost_at(window_s) - lost_before
-    error = sqrt(x.variance_at(window_s) + y.variance_at(rest_s))
-    missed = min(late, 1.0) * (1.0 - y.started_at(rest_s)) * (1.0 + z * error)
+    x_late, y_late = max(x.late_at(window_s) - lost_before, 0.0), y.late_at(rest_s)
+    # The error of a product, x * dy and y * dx: relative variances add, also where one of both is nearly 0.
+    missed = x_late * y_late + z * hypot(x_late * y.error_at(rest_s), y_late * x.error_at(window_s))
     if lost_before > 0.0:
         # Four parts of the time before the launch, each as if lost at its end.
         before = 0.0
-        for part in (0.05, 0.25, 0.5, 1.0):
+        for part in _PARTS:
             lost = x.lost_at(launch_s * part)
             if lost > before:
-                missed += (lost - before) * _late_at_most(y, window_s - launch_s * part, z)
+                missed += (lost - before) * y.late_at_most(window_s - launch_s * part, z)
                 before = lost
-    return min(missed, 1.0)
+    return min(max(missed, 0.0), 1.0)
 
 
-def _cost(cheap: Candidate, dear: Candidate, launch_s: float) -> float:
-    x, y = cheap.alone, dear.behind
+def _cost(cheap: Candidate, dear: Candidate, y: Curve, launch_s: float) -> float:
+    x = cheap.alone
     started, lost = x.started_at(launch_s), x.lost_at(launch_s)
     silent = max(1.0 - started - lost, 0.0)
     late = 0.0

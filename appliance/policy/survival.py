@@ -1,56 +1,63 @@
 """From counts to a curve: how likely an attempt is still silent after t seconds. The rule: unknown means pessimistic.
 
-The estimator is Kaplan and Meier's product over buckets (1958) with two causes of an end, starting and being lost
-(Aalen and Johansen, 1978), and with a prior: `mass` imagined attempts that follow the parent's curve (Susarla and
-Van Ryzin, 1976). So a series without data is its parent's curve, and beyond the last age that was seen, where the
-counts say nothing, the curve falls as the parent's does and is not extrapolated. The variance is Greenwood's (1926),
-of the logarithm: sum of h / (n (1 - h)).
+The estimator is Kaplan and Meier's product (1958) over buckets, as in a life table, with two causes of an end, starting
+and being lost (Aalen and Johansen, 1978), and with a prior: `mass` imagined attempts that follow the parent's curve
+(Susarla and Van Ryzin, 1976). So a series without data is its parent's curve, and beyond the last age that was seen,
+where the counts say nothing, the curve falls as the parent's does and is not extrapolated. The variance is Greenwood's
+(1926), of the logarithm: sum of h / (n (1 - h)).
 
 Decayed counts are taken as if they were whole ones. Their effective number is higher (Kish: the square of the sum over
 the sum of squares, twice as much for an exponential decay), so the bounds are wider than they had to be.
 """
 
-from math import erfc, log, sqrt
+from array import array
+from math import erfc, inf, log, sqrt
 
 import msgspec
 
-from appliance.policy.buckets import COUNT, UPPER_S, bucket, whole_bucket
+from appliance.policy.buckets import COUNT, UPPER_S, bucket, read
 from appliance.policy.histogram import Histogram
 
 
-class Curve(msgspec.Struct, frozen=True, gc=False):
+class Curve(msgspec.Struct, frozen=True, eq=False):
     """One series at one moment, by bucket: at the upper end of each, the probability
 
     `silent` that the attempt has neither started nor been lost, `started` that it has started, `lost` that it was
     refused or failed. `variance`: of the logarithm of `silent`, so that `silent * sqrt(variance)` is its standard
-    error. `weight`: how many observations stand behind it, decayed.
+    error. `number`: how many observations stand behind it, decayed, imagined ones included.
     """
 
-    silent: tuple[float, ...]
-    started: tuple[float, ...]
-    lost: tuple[float, ...]
-    variance: tuple[float, ...]
-    weight: float = 0.0
+    silent: "array[float]"
+    started: "array[float]"
+    lost: "array[float]"
+    variance: "array[float]"
+    number: float = inf
 
     def silent_at(self, seconds: float) -> float:
         """P(still silent at that age)."""
-        place = whole_bucket(seconds)
-        return 1.0 if place < 0 else self.silent[place]
+        return read(self.silent, seconds, 1.0)
 
     def started_at(self, seconds: float) -> float:
         """P(has started by that age)."""
-        place = whole_bucket(seconds)
-        return 0.0 if place < 0 else self.started[place]
+        return read(self.started, seconds, 0.0)
 
     def lost_at(self, seconds: float) -> float:
         """P(was refused or has failed by that age)."""
-        place = whole_bucket(seconds)
-        return 0.0 if place < 0 else self.lost[place]
+        return read(self.lost, seconds, 0.0)
 
-    def variance_at(self, seconds: float) -> float:
-        """The variance of the logarithm of `silent_at`."""
-        place = whole_bucket(seconds)
-        return 0.0 if place < 0 else self.variance[place]
+    def late_at(self, seconds: float) -> float:
+        """P(has not started by that age): silent still, or lost before."""
+        return 1.0 - read(self.started, seconds, 0.0)
+
+    def error_at(self, seconds: float) -> float:
+        """The standard error of `late_at`: of the silent by Greenwood, of the lost as of a share."""
+        lost = read(self.lost, seconds, 0.0)
+        silent = read(self.silent, seconds, 1.0)
+        return sqrt(silent * silent * read(self.variance, seconds, 0.0) + lost * (1.0 - lost) / self.number)
+
+    def late_at_most(self, seconds: float, z: float) -> float:
+        """`late_at`, `z` standard errors further up."""
+        return min(max(self.late_at(seconds) + z * self.error_at(seconds), 0.0), 1.0)
 
     def quantile(self, share: float) -> float | None:
         """The age by which this share of attempts has started; None if so many never do."""
@@ -66,9 +73,10 @@ class Curve(msgspec.Struct, frozen=True, gc=False):
 
 def log_normal(median_s: float, sigma: float, lost: float = 0.0) -> Curve:
     """The curve of nobody's data: log-normal, with a share that is lost at the first moment."""
-    silent = tuple((1.0 - lost) * 0.5 * erfc(log(upper_s / median_s) / (sigma * sqrt(2.0))) for upper_s in UPPER_S)
-    started = tuple(1.0 - lost - share for share in silent)
-    return Curve(silent, started, (lost,) * COUNT, (0.0,) * COUNT)
+    scale = sigma * sqrt(2.0)
+    silent = array("d", ((1.0 - lost) * 0.5 * erfc(log(upper_s / median_s) / scale) for upper_s in UPPER_S))
+    started = array("d", (1.0 - lost - share for share in silent))
+    return Curve(silent, started, array("d", [lost]) * COUNT, array("d", [0.0]) * COUNT)
 
 
 def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_for_s: tuple[float, ...] = ()) -> Curve:
@@ -82,13 +90,14 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_
     leaving = [0.0] * COUNT
     for age_s in silent_for_s:
         leaving[bucket(age_s)] += 1.0
-    silent, started, lost, variance = [], [], [], []
+    silent, started, lost, variance = array("d"), array("d"), array("d"), array("d")
     alive, begun, gone, spread = 1.0, 0.0, 0.0, 0.0
     before, begun_before, gone_before = 1.0, 0.0, 0.0  # the prior's, one bucket back
     prior_silent, prior_started, prior_lost = prior.silent, prior.started, prior.lost
     for place, (a_start, a_loss, a_cut) in enumerate(zip(counts.started, counts.lost, counts.censored, strict=True)):
         begun_now, gone_now = prior_started[place], prior_lost[place]
-        at_risk = risk + mass * before
+        cut = a_cut * scale + leaving[place]
+        at_risk = risk + mass * before - 0.5 * cut  # who is cut off in a bucket was there for half of it
         starts = a_start * scale + mass * (begun_now - begun_before)
         losses = a_loss * scale + mass * (gone_now - gone_before)
         ends = starts + losses
@@ -105,23 +114,22 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_
         started.append(begun)
         lost.append(gone)
         variance.append(spread)
-        risk -= (a_start + a_loss + a_cut) * scale + leaving[place]
+        risk -= (a_start + a_loss) * scale + cut
         if risk < 0.0:
             risk = 0.0
         before, begun_before, gone_before = prior_silent[place], begun_now, gone_now
-    weight = counts.total * scale
-    return Curve(tuple(silent), tuple(started), tuple(lost), tuple(variance), weight)
+    return Curve(silent, started, lost, variance, counts.total * scale + mass)
 
 
 def worse(slow: Curve, fast: Curve, margin: float) -> Curve:
     """The slow curve, but the fast one where that is clearly worse; where they agree the slow one has the more data.
 
-    Clearly: at some age more are silent than the slow curve says, by `margin` standard errors of the difference.
+    Clearly: at some age fewer have started than the slow curve says, by `margin` standard errors of the difference.
     """
     for place in range(0, COUNT, 4):
-        more = fast.silent[place] - slow.silent[place]
-        if more > 0.0:
-            error = fast.silent[place] ** 2 * fast.variance[place] + slow.silent[place] ** 2 * slow.variance[place]
-            if more > margin * sqrt(error):
+        fewer = slow.started[place] - fast.started[place]
+        if fewer > 1e-9:
+            at_s = UPPER_S[place]
+            if fewer * fewer > margin * margin * (fast.error_at(at_s) ** 2 + slow.error_at(at_s) ** 2):
                 return fast
     return slow

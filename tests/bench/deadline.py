@@ -1,0 +1,49 @@
+"""What the deadline engine costs: `python -m tests.bench.deadline`. An observation, a curve and a plan, in microseconds.
+
+Aims: 10 µs for an observation (all levels, both decays), 100 µs for a plan from curves that are built. A curve is
+built anew at most once a second for each level and tier, or when its counts have moved.
+"""
+
+from random import Random
+from timeit import repeat
+
+from appliance.policy.buckets import bucket
+from appliance.policy.histogram import Histogram
+from appliance.policy.latency import SLOW, LatencyModel, Series, prior_of
+from appliance.policy.launch import Candidate, decide
+from appliance.policy.survival import estimate
+
+ROUNDS = 7
+
+
+def figures(times: int = 300) -> dict[str, float]:
+    """Microseconds each, the best of some rounds."""
+    random = Random(1)
+    model = LatencyModel()
+    flex, default = Series("openai", "gpt", "flex"), Series("openai", "gpt", "default")
+    behind = Series("openai", "gpt", "default", 0, True)
+    counts, now_s = Histogram(SLOW, 0.0), 0.0
+    for _ in range(3000):
+        now_s += 0.5
+        for series, median_s in ((flex, 8.0), (default, 1.2), (behind, 1.2)):
+            took_s = median_s * random.lognormvariate(0.0, 0.8)
+            model.begin(series, now_s).end("started", now_s + took_s)
+            counts.add("started", bucket(took_s), now_s)
+    rungs = (
+        Candidate(model.curve(flex, now_s), model.curve(flex, now_s), 0.5),
+        Candidate(model.curve(default, now_s), model.curve(behind, now_s), 1.0),
+    )
+    prior = prior_of("flex")
+    work = {
+        "observation": lambda: model.begin(flex, now_s).end("started", now_s),
+        "curve, built": lambda: estimate(counts, prior, 8.0, now_s),
+        "curve, looked up": lambda: model.curve(flex, now_s),
+        "plan": lambda: decide(rungs, 10.0, 0.99),
+    }
+    model.begin(flex, now_s).end("started", now_s)
+    return {name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6 for name, job in work.items()}
+
+
+if __name__ == "__main__":
+    for name, cost in figures().items():
+        print(f"{name:<18} {cost:8.1f} µs")
