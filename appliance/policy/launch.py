@@ -83,18 +83,19 @@ def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float,
     """The cheap rung at once and the dear one as late as the target allows; at once if even that is too late."""
     cheap, dear = rungs[first], rungs[second]
     x, y = cheap.alone, dear.behind
-    if x.late_at_most(window_s, z) <= epsilon:
+    end = x.late_at(window_s), x.error_at(window_s)
+    if end[0] + z * end[1] <= epsilon:
         reserve_s, cost = 0.0, _cost(cheap, dear, y, window_s)
         guard_s = min(y.quantile(SAFETY) or 0.0, window_s / 2)
         guarded = _cost(cheap, dear, y, window_s - guard_s)
         if guarded <= cost * (1.0 + SAFETY_COST):
             reserve_s, cost = guard_s, guarded
     else:
-        reserve_s = _least_reserve(x, y, window_s, epsilon, z)
+        reserve_s = _least_reserve(x, y, window_s, epsilon, z, end)
         if reserve_s >= window_s:
             y = dear.alone
         cost = _cost(cheap, dear, y, window_s - reserve_s)
-    miss = _miss(x, y, window_s, window_s - reserve_s, z)
+    miss = _miss(x, y, window_s, window_s - reserve_s, z, end)
     return Decision(first, second, window_s - reserve_s, miss, cost, miss <= epsilon)
 
 
@@ -120,15 +121,15 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: floa
     return min(feasible, key=lambda option: option.cost)
 
 
-def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float) -> float:
+def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float]) -> float:
     """The shortest time before the deadline at which a launch meets the target; the whole window if none does."""
     low, high = 0, bisect_right(UPPER_S, window_s) - 1
-    if high < 0 or (met := _miss(x, y, window_s, window_s - UPPER_S[high], z)) > epsilon:
+    if high < 0 or (met := _miss(x, y, window_s, window_s - UPPER_S[high], z, end)) > epsilon:
         return window_s
     unmet = 1.0
     while low < high:
         middle = (low + high) // 2
-        miss = _miss(x, y, window_s, window_s - UPPER_S[middle], z)
+        miss = _miss(x, y, window_s, window_s - UPPER_S[middle], z, end)
         if miss <= epsilon:
             high, met = middle, miss
         else:
@@ -137,16 +138,17 @@ def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float
         return UPPER_S[low]
     # One step closer, on a straight line between the last end that fails and the first that serves.
     nearer_s = UPPER_S[low] - (UPPER_S[low] - UPPER_S[low - 1]) * (epsilon - met) / (unmet - met)
-    return nearer_s if _miss(x, y, window_s, window_s - nearer_s, z) <= epsilon * (1.0 + _NEAR) else UPPER_S[low]
+    close = _miss(x, y, window_s, window_s - nearer_s, z, end) <= epsilon * (1.0 + _NEAR)
+    return nearer_s if close else UPPER_S[low]
 
 
-def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float) -> float:
-    """Upper bound of the probability that a race starts late."""
+def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: tuple[float, float]) -> float:
+    """Upper bound of the chance of a late start. `end`: the cheap rung's lateness by the deadline and its error."""
     rest_s = window_s - launch_s
     lost_before = x.lost_at(launch_s)
-    x_late, y_late = max(x.late_at(window_s) - lost_before, 0.0), y.late_at(rest_s)
+    x_late, y_late = max(end[0] - lost_before, 0.0), y.late_at(rest_s)
     # The error of a product, x * dy and y * dx: relative variances add, also where one of both is nearly 0.
-    missed = x_late * y_late + z * hypot(x_late * y.error_at(rest_s), y_late * x.error_at(window_s))
+    missed = x_late * y_late + z * hypot(x_late * y.error_at(rest_s), y_late * end[1])
     if lost_before > 0.0:
         # Four parts of the time before the launch, each as if lost at its end.
         before = 0.0

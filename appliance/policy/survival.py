@@ -11,6 +11,7 @@ the sum of squares, twice as much for an exponential decay), so the bounds are w
 """
 
 from array import array
+from bisect import bisect_left
 from math import erfc, inf, log, sqrt
 
 import msgspec
@@ -61,14 +62,8 @@ class Curve(msgspec.Struct, frozen=True, eq=False):
 
     def quantile(self, share: float) -> float | None:
         """The age by which this share of attempts has started; None if so many never do."""
-        low, high = 0, COUNT
-        while low < high:
-            middle = (low + high) // 2
-            if self.started[middle] >= share:
-                high = middle
-            else:
-                low = middle + 1
-        return None if low == COUNT else UPPER_S[low]
+        place = bisect_left(self.started, share)
+        return None if place == COUNT else UPPER_S[place]
 
 
 def log_normal(median_s: float, sigma: float, lost: float = 0.0) -> Curve:

@@ -1,4 +1,6 @@
-"""What the deadline engine costs: `python -m tests.bench.deadline`. An observation, a curve and a plan, in microseconds.
+"""What the deadline engine costs: an observation, a curve and a plan, in microseconds.
+
+`python -m tests.bench.deadline` prints them.
 
 Aims: 10 µs for an observation (all levels, both decays), 100 µs for a plan from curves that are built. A curve is
 built anew at most once a second for each level and tier, or when its counts have moved.

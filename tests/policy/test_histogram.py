@@ -36,7 +36,8 @@ def test_without_decay_each_counts_one() -> None:
 
 
 def test_half_is_forgotten_with_so_many_newer_ones_and_with_so_much_time() -> None:
-    by_count = filled(QUICK, [("started", 1, 0.0)] + [("lost", 2, 0.0)] * 10)
+    told: list[tuple[Cause, int, float]] = [("lost", 2, 0.0)] * 10
+    by_count = filled(QUICK, [("started", 1, 0.0), *told])
     assert weights(by_count, 0.0)[0][1] == pytest.approx(0.5)
     by_time = filled(QUICK, [("started", 1, 0.0)])
     assert weights(by_time, 100.0)[0][1] == pytest.approx(0.5)

@@ -27,6 +27,10 @@ def counted(told: list[tuple[Cause, float]]) -> Histogram:
     return histogram
 
 
+def many(cause: Cause, age_s: float, count: int) -> list[tuple[Cause, float]]:
+    return [(cause, age_s)] * count
+
+
 def assert_proper(curve: Curve) -> None:
     before_silent, before_started, before_lost, before_variance = 1.0, 0.0, 0.0, 0.0
     for place in range(COUNT):
@@ -120,7 +124,7 @@ def test_attempts_in_flight_are_seen_before_they_end() -> None:
 
 
 def test_refusals_are_a_cause_of_their_own_and_not_a_long_latency() -> None:
-    histogram = counted([*[("lost", 0.2)] * 30, *[("started", 2.0)] * 70])
+    histogram = counted([*many("lost", 0.2, 30), *many("started", 2.0, 70)])
     curve = estimate(histogram, log_normal(2.0, 0.1), 0.1, 0.0)
     assert curve.lost_at(1.0) == pytest.approx(0.3, abs=0.01)
     assert curve.started_at(4.0) == pytest.approx(0.7, abs=0.01)
@@ -132,21 +136,21 @@ def test_refusals_are_a_cause_of_their_own_and_not_a_long_latency() -> None:
 
 def test_a_share_that_never_returns_is_not_extrapolated_away() -> None:
     """Nine of ten start at once, one never does: long past the last start a tenth is still silent."""
-    histogram = counted([*[("started", 1.0)] * 450, *[("censored", 600.0)] * 50])
+    histogram = counted([*many("started", 1.0, 450), *many("censored", 600.0, 50)])
     curve = estimate(histogram, log_normal(2.0, 0.5), 8.0, 0.0)
     assert curve.silent_at(500.0) == pytest.approx(0.1, abs=0.01)
 
 
 def test_the_worse_of_two_is_believed_where_it_is_clearly_worse() -> None:
-    good = estimate(counted([("started", 2.0)] * 2000), log_normal(30.0, 1.5), 8.0, 0.0)
+    good = estimate(counted(many("started", 2.0, 2000)), log_normal(30.0, 1.5), 8.0, 0.0)
 
     def lately(told: list[tuple[Cause, float]]) -> Curve:
         return estimate(counted(told), good, 8.0, 0.0)
 
-    started: list[tuple[Cause, float]] = [("started", 2.0)] * 60
+    started: list[tuple[Cause, float]] = many("started", 2.0, 60)
     few_bad = lately([*started, ("censored", 30.0)])
-    bad = lately([*started, *[("censored", 30.0)] * 60])
-    refusing = lately([*started, *[("lost", 0.2)] * 60])
+    bad = lately([*started, *many("censored", 30.0, 60)])
+    refusing = lately([*started, *many("lost", 0.2, 60)])
     assert worse(good, few_bad, 3.0) is good, "one in sixty may be chance"
     assert worse(good, bad, 3.0) is bad
     assert worse(good, refusing, 3.0) is refusing, "refusals too, although nobody is silent then"
