@@ -28,6 +28,8 @@ HeaderGetter = Callable[[bytes], bytes | None]
 LONGEST_TIER = 64
 """Characters of a provider's own tier that may pass: it is kept with the plans, and told in headers."""
 
+NOTHING = RequestBody({}, 0)
+
 INLINE_BYTES = 262_144
 """A compressed body of this size, or that becomes larger, is decompressed in a thread: it would hold up the others."""
 
@@ -140,6 +142,8 @@ async def admit(
     call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings, bodies: Bodies
 ) -> Admitted:
     """Read the body and the wish. Raises CallerFault, or ApplianceFault("too_many_bodies")."""
+    if call.endpoint.kept:  # it has no body, and no model that could be another than was allowed when it was made
+        return Admitted(dialect.read_request(NOTHING, None, call.argument, call.query), "default", None)
     body = call.body
     encoding = call.get(b"content-encoding")
     if encoding is not None and encoding != b"identity":

@@ -39,6 +39,7 @@ from appliance.store.ports import Directory, Ledger
 from appliance.upstream.transport import Pool
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
+from appliance.wire.kept import KEPT
 from appliance.wire.translation.stream import TranslatedStream
 
 log = structlog.get_logger()
@@ -179,7 +180,8 @@ class Gateway:
         work.counted = self.key_slots.take(call.key.key_id, self.settings.max_requests_per_key)
         if not work.counted:
             raise CallerFault("too_many_requests_of_key", retry_after_s=1)
-        dialect = work.dialect = DIALECTS[call.endpoint.dialect]
+        endpoint = call.endpoint
+        dialect = work.dialect = (KEPT if endpoint.kept else DIALECTS)[endpoint.dialect]
         access = self.doorkeeper.still(call.key, call.peer, self.unix_s)
         work.admitted = await admit(call, dialect, self.directory, access, self.settings, self.bodies)
         try:

@@ -23,7 +23,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One kind of call.
 
     `upstream` is its path below a provider's base URL; empty: the dialect makes it, or, where `listed`, the call is
-    answered here. `tiered`: whether service tiers mean anything to it.
+    answered here. `tiered`: whether service tiers mean anything to it. `kept`: it is about what a provider keeps of an
+    earlier call, which has no model; then `method` is the one used there too.
     """
 
     name: str
@@ -31,10 +32,16 @@ class Endpoint(msgspec.Struct, frozen=True):
     upstream: bytes = b""
     tiered: bool = True
     listed: bool = False
+    kept: bool = False
+    method: bytes = b"POST"
 
 
 CHAT = Endpoint("chat.completions", "openai_chat", b"/chat/completions")
 RESPONSES = Endpoint("responses", "openai_responses", b"/responses")
+RESPONSE_GET = Endpoint("responses.retrieve", "openai_responses", tiered=False, kept=True, method=b"GET")
+RESPONSE_DELETE = Endpoint("responses.delete", "openai_responses", tiered=False, kept=True, method=b"DELETE")
+RESPONSE_CANCEL = Endpoint("responses.cancel", "openai_responses", tiered=False, kept=True)
+RESPONSE_INPUT = Endpoint("responses.input_items", "openai_responses", tiered=False, kept=True, method=b"GET")
 EMBEDDINGS = Endpoint("embeddings", "openai_embeddings", b"/embeddings", tiered=False)
 MODELS = Endpoint("models.list", "openai_models", listed=True)
 MODEL = Endpoint("models.retrieve", "openai_models", listed=True)
@@ -46,6 +53,9 @@ GENERATE = Endpoint("generateContent", "gemini_generate")
 GEMINI_COUNT = Endpoint("countTokens", "gemini_unary", tiered=False)
 GEMINI_EMBED = Endpoint("embedContent", "gemini_unary", tiered=False)
 INTERACTIONS = Endpoint("interactions", "gemini_interactions")
+INTERACTION_GET = Endpoint("interactions.get", "gemini_interactions", tiered=False, kept=True, method=b"GET")
+INTERACTION_DELETE = Endpoint("interactions.delete", "gemini_interactions", tiered=False, kept=True, method=b"DELETE")
+INTERACTION_CANCEL = Endpoint("interactions.cancel", "gemini_interactions", tiered=False, kept=True)
 GEMINI_MODELS = Endpoint("models.list", "gemini_models", listed=True)
 GEMINI_MODEL = Endpoint("models.retrieve", "gemini_models", listed=True)
 GEMINI_ACTIONS: dict[str, Endpoint] = {

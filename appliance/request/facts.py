@@ -37,6 +37,8 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         headers.append((b"x-startline-retries", b"%d" % retries(work)))
     if winner is None or winner.started_s is None:
         return headers
+    if call.endpoint.kept:
+        return [*headers, MODE]
     served = work.tier_served
     tier = canonical_tier(served) if served is not None else winner.rung.tier or "default"
     started_s = winner.started_s - call.arrived_s

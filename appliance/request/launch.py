@@ -157,9 +157,10 @@ class Launcher:
         if spoken is not None:  # the query is the caller's dialect's
             path = spoken.path(self._asked, model=self._work.model or "", stream=self.stream)
             return self._gateway.planner.target(provider, spoken.NAME, path)
-        path = call.endpoint.upstream or self._dialect.path(
-            self._asked, model=self._work.model or "", stream=self.stream
-        )
+        endpoint = call.endpoint
+        path = endpoint.upstream or self._dialect.path(self._asked, model=self._work.model or "", stream=self.stream)
         if call.query:
             path = with_query(path, call.query)
+        if endpoint.kept:
+            return self._gateway.planner.kept_target(provider, self._dialect.NAME, path, endpoint.method)
         return self._gateway.planner.target(provider, self._dialect.NAME, path)

@@ -114,6 +114,10 @@ class Planner:
             self._targets[key] = known
         return known[1]
 
+    def kept_target(self, provider: Provider, dialect: str, path: bytes, method: bytes) -> Target:
+        """Where a call to something that the provider keeps goes; each has a path of its own, so none is remembered."""
+        return target(provider, path, method, dialect, self._refusal(provider))
+
     def _refusal(self, provider: Provider) -> frozenset[str]:
         """What means "no capacity" at this provider, in the form of `read_error`."""
         refusal = self._profiles.get(provider.profile, NOTHING_KNOWN).refusal
@@ -124,6 +128,8 @@ class Planner:
         call, admitted = work.call, work.admitted
         if admitted is None:
             raise ApplianceFault("internal_error")
+        if call.endpoint.kept:
+            return self._kept(work)
         key, wish, asked = call.key, admitted.wish, admitted.asked
         window = wish if isinstance(wish, Window) else None
         routes = self._of(key.organisation_id)
@@ -156,6 +162,25 @@ class Planner:
         if not asked.raceable:
             return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
         return self._race(work, choice.rungs, window)
+
+    def _kept(self, work: Work) -> Plan:
+        """Ask those who may have it, one after the other: an id says nothing of its provider.
+
+        Raises ApplianceFault no_provider or breaker_open, CallerFault dialect_unsupported.
+        """
+        endpoint, now_s = work.call.endpoint, trio.current_time()
+        all_of_them = self._directory.providers(work.call.key.organisation_id)
+        providers = [one for one in all_of_them if one.base_for(endpoint.dialect) is not None]
+        if not all_of_them:
+            raise ApplianceFault("no_provider")
+        if not providers:
+            raise CallerFault("dialect_unsupported", provider=all_of_them[0].name)
+        work.provider, work.model = providers[0], ""
+        asked = {provider.name: (Rung(provider.name, "", None),) for provider in providers}
+        rungs = [rung for one in providers for rung in self._breakers.usable(one, asked[one.name], now_s)]
+        if not rungs:
+            raise self._breakers.fault(providers[0], asked[providers[0].name], now_s)
+        return plan_direct(rungs[0], self._settings.first_content_timeout_s, "tier_direct").then(tuple(rungs[1:]))
 
     def _race(self, work: Work, rungs: tuple[Rung, ...], window: Window) -> Plan:
         """A race over these rungs if there is a slot for it, else the dearer one directly."""

@@ -214,6 +214,8 @@ def _attempt_record(
 def _tokens(work: Work, attempt: Attempt) -> Tokens:
     """The provider's word, else an estimate; nothing for what was refused before any work."""
     reader, fault = attempt.reader, attempt.fault
+    if work.call.endpoint.kept:
+        return NO_TOKENS  # counted when it was made
     if attempt is work.winner and work.tokens.certainty == "known":
         return work.tokens
     if reader is not None and reader.usage is not None:

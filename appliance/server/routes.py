@@ -3,6 +3,7 @@
 The fast lane owns whole prefixes, their 404s included; everything else belongs to the ASGI lane.
 """
 
+import re
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
@@ -16,10 +17,17 @@ from appliance.request.endpoint import (
     GEMINI_ACTIONS,
     GEMINI_MODEL,
     GEMINI_MODELS,
+    INTERACTION_CANCEL,
+    INTERACTION_DELETE,
+    INTERACTION_GET,
     INTERACTIONS,
     MESSAGES,
     MODEL,
     MODELS,
+    RESPONSE_CANCEL,
+    RESPONSE_DELETE,
+    RESPONSE_GET,
+    RESPONSE_INPUT,
     RESPONSES,
     Endpoint,
 )
@@ -33,6 +41,10 @@ _Row = tuple[tuple[bytes, ...], bytes, bytes, Endpoint]
 INFERENCE: tuple[_Row, ...] = (
     (MOUNTS, b"POST", b"/chat/completions", CHAT),
     (MOUNTS, b"POST", b"/responses", RESPONSES),
+    (MOUNTS, b"GET", b"/responses/{id}", RESPONSE_GET),
+    (MOUNTS, b"DELETE", b"/responses/{id}", RESPONSE_DELETE),
+    (MOUNTS, b"POST", b"/responses/{id}/cancel", RESPONSE_CANCEL),
+    (MOUNTS, b"GET", b"/responses/{id}/input_items", RESPONSE_INPUT),
     (MOUNTS, b"POST", b"/embeddings", EMBEDDINGS),
     (MOUNTS, b"GET", b"/models", MODELS),
     (MOUNTS, b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
@@ -41,6 +53,9 @@ INFERENCE: tuple[_Row, ...] = (
     (ANTHROPIC_MOUNTS, b"GET", b"/models", ANTHROPIC_MODELS),
     (ANTHROPIC_MOUNTS, b"GET", b"/models/{id}", ANTHROPIC_MODEL),
     (MOUNTS + GEMINI_MOUNTS, b"POST", b"/interactions", INTERACTIONS),
+    (MOUNTS + GEMINI_MOUNTS, b"GET", b"/interactions/{id}", INTERACTION_GET),
+    (MOUNTS + GEMINI_MOUNTS, b"DELETE", b"/interactions/{id}", INTERACTION_DELETE),
+    (MOUNTS + GEMINI_MOUNTS, b"POST", b"/interactions/{id}/cancel", INTERACTION_CANCEL),
     (GEMINI_MOUNTS, b"GET", b"/models", GEMINI_MODELS),
     (GEMINI_MOUNTS, b"GET", b"/models/{id}", GEMINI_MODEL),
     *((MOUNTS + GEMINI_MOUNTS, b"POST", b"/models/{id}:" + name.encode(), one) for name, one in GEMINI_ACTIONS.items()),
@@ -99,11 +114,25 @@ ROUTES: tuple[tuple[str, str], ...] = (
 )
 """Every route there is, by method and path; the documentation and the application are tested against it."""
 
-_EXACT = {mount + path: (method, endpoint) for mounts, method, path, endpoint in INFERENCE for mount in mounts}
+_EXACT = {
+    mount + path: (method, endpoint)
+    for mounts, method, path, endpoint in INFERENCE
+    if b"{" not in path
+    for mount in mounts
+}
+_KEPT = {
+    mount + path: {method: one for _, method, same, one in INFERENCE if same == path}
+    for mounts, _, path, endpoint in INFERENCE
+    if endpoint.kept
+    for mount in mounts
+}
+_KEPT_PATH = re.compile(rb"(/(?:v1|api/v1|v1beta)/(?:interactions|responses))/([^/]+)((?:/[a-z_]+)?)", re.ASCII)
+_KEPT_ID = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9_.~:=-]{0,255}", re.ASCII)
+"""What an id of something kept looks like: it becomes a part of a path at the provider."""
 _MODEL_PREFIXES = {
     mount + b"/models/": endpoint
     for mounts, _, path, endpoint in INFERENCE
-    if path.endswith(b"/{id}")
+    if path == b"/models/{id}"
     for mount in mounts
 }
 _OWNED_PREFIXES = tuple(prefix + b"/" for prefix in OWNED)
@@ -135,7 +164,7 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
         mount, models, rest = path.partition(b"/models/")
         one = _MODEL_PREFIXES.get(mount + models)
         if one is None:
-            raise CallerFault("route_not_found")
+            return _find_kept(method, path)
         argument = unquote_to_bytes(rest).decode("utf-8", "replace")
         act = GEMINI_ACTIONS.get(argument.rpartition(":")[2])
         found = (b"GET", one) if act is None or one is ANTHROPIC_MODEL else (b"POST", act)
@@ -146,6 +175,22 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
         allow = b"GET, HEAD" if wanted == b"GET" else wanted
         raise CallerFault("method_not_allowed", headers=((b"allow", allow),))
     return endpoint, argument
+
+
+def _find_kept(method: bytes, path: bytes) -> tuple[Endpoint, str]:
+    """What a path of something kept stands for; the argument is its id, with the action behind it."""
+    read = _KEPT_PATH.fullmatch(path)
+    rows = _KEPT.get(read[1] + b"/{id}" + read[3]) if read is not None else None
+    if read is None or rows is None:
+        raise CallerFault("route_not_found")
+    kept = unquote_to_bytes(read[2])
+    if method == b"POST" and not read[3]:
+        raise CallerFault("route_not_found")  # a collection's own action, such as /responses/compact
+    if method not in rows:
+        raise CallerFault("method_not_allowed", headers=((b"allow", b", ".join(sorted(rows))),))
+    if not _KEPT_ID.fullmatch(kept):
+        raise CallerFault("route_not_found")
+    return rows[method], (kept + read[3]).decode()
 
 
 def dialect_of(path: bytes, get: Get) -> str:

@@ -147,7 +147,7 @@ class Attempt:
             secret() if secret is not None else "",
             self.headers,
             stream=self.stream,
-            length=self.body_bytes,
+            length=self.body_bytes or (None if self.target.bodyless else 0),
             ordinal=self.ordinal,
         )
 

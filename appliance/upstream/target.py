@@ -29,6 +29,9 @@ class Target(msgspec.Struct, frozen=True):
     refusal: frozenset[str] = frozenset()
     """Statuses and codes that mean "no capacity" here, beside those that all providers share."""
 
+    bodyless: bool = False
+    """Whether its method is one that has no body, not even an empty one."""
+
 
 def target(
     provider: Provider,
@@ -59,7 +62,7 @@ def target(
     origin = base.origin._replace(
         public_only=provider.public_only, proxy=parse_proxy(provider.proxy) if provider.proxy else None
     )
-    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal)
+    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal, method != b"POST")
 
 
 def request_head(

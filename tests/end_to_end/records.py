@@ -74,6 +74,15 @@ def usage_of(entry: Json) -> Json | None:
             "reasoning": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
             "certainty": "known",
         }
+    if "total_input_tokens" in usage:  # an interaction
+        return {
+            "input": usage["total_input_tokens"] + usage["total_tool_use_tokens"],
+            "output": usage["total_output_tokens"] + usage["total_thought_tokens"],
+            "cached": usage["total_cached_tokens"],
+            "cache_write": None,
+            "reasoning": usage["total_thought_tokens"],
+            "certainty": "known",
+        }
     if entry["family"] == "gemini":
         thoughts = usage.get("thoughtsTokenCount")
         answer = usage.get("candidatesTokenCount")

@@ -158,12 +158,13 @@ class Provider:
                         return
                     buffer += data
                 raw, _, buffer = buffer.partition(b"\r\n\r\n")
-                size = int(next(line for line in raw.lower().split(b"\r\n") if line.startswith(b"content-length"))[15:])
+                sizes = [line[15:] for line in raw.lower().split(b"\r\n") if line.startswith(b"content-length")]
+                size = int(sizes[0]) if sizes else 0
                 while len(buffer) < size:
                     if not (data := await theirs.receive_some()):
                         return
                     buffer += data
-                body, buffer = msgspec.json.decode(buffer[:size]), buffer[size:]
+                body, buffer = msgspec.json.decode(buffer[:size] or b"{}"), buffer[size:]
                 asked = Asked(body.get("service_tier") or body.get("serviceTier"), trio.current_time(), raw, body, ours)
                 self.asked.append(asked)
                 if not await self._play(theirs, asked):

@@ -16,10 +16,14 @@ from appliance.request.endpoint import (
     GEMINI_MODEL,
     GEMINI_MODELS,
     GENERATE,
+    INTERACTION_CANCEL,
+    INTERACTION_DELETE,
+    INTERACTION_GET,
     INTERACTIONS,
     MESSAGES,
     MODEL,
     MODELS,
+    RESPONSE_INPUT,
     RESPONSES,
     Endpoint,
 )
@@ -105,7 +109,32 @@ def test_each_route_is_listed_once() -> None:
     assert len(set(ROUTES)) == len(ROUTES)
     for method, path in ROUTES:
         if ours(path.encode()):
-            find(method.encode(), path.encode(), NO_HEADERS)
+            find(method.encode(), path.replace("{id}", "one").encode(), NO_HEADERS)
+
+
+@pytest.mark.parametrize("mount", [b"/v1", b"/api/v1", b"/v1beta"])
+def test_what_is_kept_is_found_by_method_and_action(mount: bytes) -> None:
+    at = mount + b"/interactions/v1_a-b%3D"
+    assert find(b"GET", at, NO_HEADERS) == (INTERACTION_GET, "v1_a-b=")
+    assert find(b"DELETE", at, NO_HEADERS) == (INTERACTION_DELETE, "v1_a-b=")
+    assert find(b"POST", at + b"/cancel", NO_HEADERS) == (INTERACTION_CANCEL, "v1_a-b=/cancel")
+    with pytest.raises(CallerFault) as fault:
+        find(b"HEAD", at, NO_HEADERS)
+    assert fault.value.headers == ((b"allow", b"DELETE, GET"),)
+    if mount != b"/v1beta":
+        assert find(b"GET", mount + b"/responses/resp_1/input_items", NO_HEADERS) == (
+            RESPONSE_INPUT,
+            "resp_1/input_items",
+        )
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"", b"..", b"%2e%2e", b"a%2Fb", b"a%0d%0a", b"a b", b"a/b/cancel", b"a/else", b"a/cancel/", b"%ff", b"a" * 600],
+)
+def test_an_id_that_could_be_more_than_an_id_is_not_found(rest: bytes) -> None:
+    with pytest.raises(CallerFault, match="route_not_found"):
+        find(b"GET", b"/v1/responses/" + rest, NO_HEADERS)
 
 
 def test_anthropics_sdk_gets_its_own_list_of_models() -> None:
