@@ -201,6 +201,13 @@ MAY_BE_ZERO = frozenset(
     }
 )
 
+SHORTEST_S = 0.01
+"""Of what is looked at again and again: a shorter time would keep the processor busy with looking."""
+A_YEAR_S = 31_536_000.0
+"""No clock of the system takes times without end."""
+MOST_S = {"writer_linger_s": 10.0}
+"""What is held in memory that long would be lost in a crash."""
+
 
 def _check_sense(settings: Settings) -> None:
     """What no type can tell: that numbers are in range and fit each other. Raises SettingsFault."""
@@ -212,6 +219,12 @@ def _check_sense(settings: Settings) -> None:
             least = 0 if name in MAY_BE_ZERO or isinstance(value, dict) else None
             if not math.isfinite(number) or number < 0 or (least is None and number == 0):
                 raise SettingsFault(f"{name}: must be a number {'of 0 or more' if least == 0 else 'above 0'}")
+            if name.endswith("_s"):
+                most_s = MOST_S.get(name, A_YEAR_S)
+                if number > most_s or (least is None and number < SHORTEST_S):
+                    raise SettingsFault(
+                        f"{name}: must be at least {least or SHORTEST_S:g} and at most {most_s:g} seconds"
+                    )
     if settings.start_within_least_s > settings.start_within_most_s:
         raise SettingsFault("start_within_least_s: is above start_within_most_s")
     try:
