@@ -254,6 +254,11 @@ class Gateway:
             return
         work.settled = True
         work.client_gone = call.cause == "client_gone"
+        if work.client_gone:  # whatever else was about to be told, or handed to a socket that nobody reads
+            if work.fault is None or work.fault.kind.code != "internal_error":
+                work.fault = CallerFault("client_gone")
+            if not (call.reply.sent_bytes or call.reply.commented_s):
+                work.status = 499
         now_s = trio.current_time()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
         settled = settled_record(work, self.prices, now_s)

@@ -83,12 +83,14 @@ class LaneTaskGroup(TaskGroup):
         super().__init__()
         self._closed = closed
         self._inboxes = set() if inboxes is None else inboxes
+        self._own: set[Inbox] = set()
         self.inbox = Inbox(set())
         """Of the request that came last."""
 
     async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
         """Run an application for one request; returns how it is told what the client sends."""
         inbox = self.inbox = Inbox(self._inboxes)
+        self._own.add(inbox)
 
         async def send_on(message: Any) -> None:
             if message is not None and self._closed():
@@ -100,6 +102,15 @@ class LaneTaskGroup(TaskGroup):
                 await _handle(app, config, scope, inbox.get, send_on, trio.to_thread.run_sync, trio.from_thread.run)
             finally:
                 inbox.close()
+                self._own.discard(inbox)
 
         self.spawn(run)
         return inbox.put
+
+    def end(self) -> None:
+        """Nothing comes from the client any more: tell the applications that still wait for it.
+
+        Hypercorn tells the one that it knows of; an application may have begun in the pass that heard of the end.
+        """
+        for inbox in self._own:
+            inbox.close()

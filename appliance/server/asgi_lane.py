@@ -176,6 +176,7 @@ class LaneServer(TCPServer):
                 await self._read_data()
                 self._over = True
                 self.stream.close()
+                self._applications.end()
                 await self.idle_task.stop()
         except OSError:
             pass  # the client was gone before it could be asked for its address

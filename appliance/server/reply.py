@@ -61,9 +61,10 @@ class FastReply:
             else:
                 await self._send(data)
                 data = body
-        if rest := self._unsent(data):
-            await self._send(rest)
+        rest = self._unsent(data)
         self.sent_bytes += len(body)
+        if rest:
+            await self._send(rest)
         self.ended = True
 
     async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:

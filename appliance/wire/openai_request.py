@@ -77,6 +77,10 @@ def read_asked(
     )
 
 
+LONGEST_S = 1e9
+"""A bound of any number at all: how long a window may be is a setting, which admission looks at."""
+
+
 def start_within_of(body: RequestBody, header: bytes | None) -> StartWithin | None:
     """The wish in the body, else in the header; None: there is none. Raises CallerFault("invalid_start_within")."""
     value: object
@@ -87,7 +91,7 @@ def start_within_of(body: RequestBody, header: bytes | None) -> StartWithin | No
     else:
         return None
     try:
-        return parse_start_within(value)
+        return parse_start_within(value, 0.0, LONGEST_S)
     except ValueError as error:
         raise CallerFault("invalid_start_within", f"{error}.", param="start_within") from None
 

@@ -159,6 +159,37 @@ async def test_the_client_leaves_while_the_terminal_event_is_on_its_way(clock: M
     assert (s.request.client_gone, s.request.status) == (True, 200)
 
 
+@pytest.mark.parametrize("fields", [{"stream": True}, {}], ids=["streamed", "whole"])
+async def test_a_client_that_left_before_the_last_bytes_has_left_though_the_socket_took_them(
+    clock: MockClock, stage: Make, fields: dict[str, Any]
+) -> None:
+    s = stage(default=starts(1.0, "default") if fields else whole(1.0, COMPLETION))
+    call, client = s.prepare(fields)
+    end = client._end
+
+    def leave_and_end() -> None:  # both in one pass of the event loop: nothing is cancelled any more
+        call.leave("client_gone")
+        end()
+
+    client._end = leave_and_end  # type: ignore[method-assign]
+    await s.run(call)
+    s.check()
+    assert (s.request.client_gone, s.request.error_code, s.request.status) == (True, "client_gone", 200)
+    assert (s.attempts[0].outcome, s.attempts[0].cost_state) == ("won", "known")
+
+
+async def test_a_client_that_left_is_told_of_no_fault_and_the_row_says_that_it_left(
+    clock: MockClock, stage: Make
+) -> None:
+    def goes(_: Call, client: Client) -> None:
+        client.gone = True
+
+    s = stage(default=refuses(1.0, 503, "overloaded"))
+    await s.call(at(0.5, goes))
+    assert (s.request.client_gone, s.request.error_code, s.request.status) == (True, "client_gone", 499)
+    assert (s.attempts[0].outcome, s.attempts[0].status) == ("refused", 503)
+
+
 # -- keys, stops, limits -----------------------------------------------------------------------------------------------
 
 

@@ -117,3 +117,21 @@ async def test_whether_an_application_asks_for_more_can_be_waited_for() -> None:
         assert answers == [True]
         inbox.close()
     assert await inbox.asked() is False
+
+
+async def test_at_the_end_of_a_connection_no_application_waits_for_its_client_any_more() -> None:
+    got: list[Any] = []
+
+    async def read(_: Any, receive: Any, __: Any) -> None:
+        got.append(await receive())
+
+    async def send(_: Any) -> None:
+        pass
+
+    inboxes: set[Inbox] = set()
+    with trio.fail_after(5):
+        group = LaneTaskGroup(lambda: True, inboxes)
+        async with group:
+            await group.spawn_app(ASGIWrapper(read), Config(), cast(Any, {"type": "http"}), send)
+            group.end()  # before the application's task has run
+    assert got == [END] and inboxes == set()

@@ -11,7 +11,7 @@ import trio.testing
 from hpack import Encoder
 
 from appliance.net.stream import SocketStream
-from appliance.server.asgi_lane import AsgiLane, exception_names
+from appliance.server.asgi_lane import AsgiLane, Http1Protocol, exception_names
 from appliance.server.asgi_stream import LaneStream
 from appliance.server.listen import open_tcp
 from tests.rig import Answer, Client, Rig, chat, request, running
@@ -289,6 +289,26 @@ async def test_a_client_that_leaves_with_the_last_byte_is_not_waited_for(monkeyp
     await client.send(request("GET", "/"))
     with trio.fail_after(5):
         await AsgiLane(quick).serve(served)
+
+
+async def test_an_application_that_begins_as_its_client_leaves_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leaves_now(self: Http1Protocol, event: Any) -> None:
+        if event.method == b"POST":  # its head is being handled: nobody has been told of an application yet
+            for hung_up in [*rig.appliance.front.hangups._watched.values()]:
+                hung_up()
+            for _ in range(5):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+
+    monkeypatch.setattr(Http1Protocol, "_check_protocol", leaves_now)
+    client = await rig.connect()
+    await client.send(request("GET", "/healthz"))
+    assert (await client.answer("GET")).status == 200
+    await client.send(request(key=rig.token, body=chat())[:-1])
+    assert await client.ended() == b""
+    await rig.until(lambda: rig.appliance.listeners.connections == 0 and not rig.appliance.lane.inboxes)
+    assert rig.settled == [] and len(rig.journal) == 0
 
 
 async def test_leaving_is_seen_behind_more_than_is_read_ahead(rig: Rig) -> None:

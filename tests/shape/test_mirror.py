@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.shape.sources import ROOT, Finding, Source, assert_none, findings, of_snippet, sources
 
-NOT_MIRRORED: Final = frozenset({"shape", "golden", "end_to_end", "disk", "bench", "fuzz", "packaging"})
+NOT_MIRRORED: Final = frozenset({"shape", "golden", "end_to_end", "disk", "bench", "fuzz", "soak", "packaging"})
 
 
 def expected_test(path: str) -> str:

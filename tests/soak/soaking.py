@@ -1,0 +1,258 @@
+"""Half of a server's load for a long time, with trouble, and what grows meanwhile.
+
+The rule: what is judged is the server's own process, as the kernel and its own allocator tell it; a slope is one only
+if it is surely above zero, and more than what the run's own records explain.
+"""
+
+import math
+from collections import Counter
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import trio
+
+from tests.soak.client import Left, Visitor
+from tests.soak.plans import Moment, Plan, draw
+from tests.soak.served import Snapshot
+from tests.soak.slope import Slope, slope
+from tests.soak.stage import Stage, staged
+from tests.soak.trouble import FAULTS, act, garbage, operate, stop_reading
+from tests.upstream.scripted import Server
+
+SETTINGS = {
+    "start_within_least_s": "0.02",
+    "pool_idle_s": "5",
+    "idle_timeout_s": "3",
+    "first_content_timeout_s": "4",
+    "write_timeout_s": "3",
+    "breaker_pause_s": "0.5",
+    "archive_segment_bytes": "400000",
+    "archive_segment_age_s": "30",
+    "max_failed_keys": "600",
+}
+MOMENTS = {moment: 80.0 if moment is Moment.STAYS else 2.5 for moment in Moment}
+MEASURE_S = 8.0
+MEASURING = 64
+SAMPLE_S = 1.0
+MOST_VISITORS = 400
+STOPS_READING = 0.005
+GARBAGE = 0.03
+TROUBLE = 0.10
+WARM = 0.2
+"""The share of the time in which what is used for long is first made."""
+
+TOLERANCE = {"memory": 4e6, "blocks": 8_000.0, "files": 4.0, "tasks": 4.0}
+"""What may be more at the end than at the begin: of memory what keys, and pages of the database, take."""
+
+_UNITS = {"memory": (1e6, "MB"), "blocks": (1.0, "blocks"), "files": (1.0, "files"), "tasks": (1.0, "tasks")}
+
+
+class Sample(msgspec.Struct):
+    """What the server used at one moment; `at_s` since the soak began."""
+
+    at_s: float
+    memory: float
+    blocks: float
+    files: float
+    tasks: float
+
+
+class Report:
+    """What a soak showed."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.counts: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self.full_rate = self.rate = self.cpu_share = self.soaked_s = 0.0
+        self.before: Snapshot | None = None
+        self.after: Snapshot | None = None
+
+    def slopes(self) -> dict[str, Slope]:
+        """What each kind grows by in a second, once all is warm."""
+        warm = [sample for sample in self.samples if sample.at_s >= WARM * self.soaked_s]
+        at_s = [sample.at_s for sample in warm]
+        return {name: slope(at_s, [getattr(sample, name) for sample in warm]) for name in TOLERANCE}
+
+    def judge(self) -> None:
+        """Add what grows, and what was left, to the faults."""
+        for name, found in self.slopes().items():
+            if found.grows(self.soaked_s * (1 - WARM), TOLERANCE[name]):
+                self.faults.append(f"{name} grows: {_per_hour(name, found)}")
+        if self.before is None or self.after is None:
+            self.faults.append("it did not come to rest")
+            return
+        self.faults += [f"{held} {name} are held at the end" for name, held in self.after.open_requests.items()]
+        if self.after.tasks > self.before.tasks:
+            more = Counter(self.after.stacks) - Counter(self.before.stacks)
+            self.faults.append(f"{self.after.tasks} tasks at rest instead of {self.before.tasks}: {[*more]}")
+        if self.after.own_files > self.before.own_files:
+            self.faults.append(f"{self.after.own_files} files at rest instead of {self.before.own_files}")
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        lines = [
+            f"{self.soaked_s / 60:.1f} minutes at {self.rate:.0f} requests a second, half of {self.full_rate:.0f}",
+            f"the server used {100 * self.cpu_share:.0f} % of a core",
+        ]
+        lines += [f"  {name}: {number:,}" for name, number in sorted(self.counts.items())]
+        lines += [f"{name}: {_per_hour(name, found)}" for name, found in self.slopes().items()]
+        for what, rest in (("before", self.before), ("after", self.after)):
+            if rest is not None:
+                lines.append(
+                    f"at rest {what}: {rest.tasks} tasks, {rest.own_files} files of its own,"
+                    f" {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks"
+                )
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "rate": self.rate,
+            "counts": dict(self.counts),
+            "faults": self.faults,
+            "samples": msgspec.to_builtins(self.samples),
+            "slopes_per_s": {name: [one.each, one.low, one.high] for name, one in self.slopes().items()},
+        }
+
+
+def _per_hour(name: str, found: Slope) -> str:
+    size, unit = _UNITS[name]
+    each, low, high = (3600 * value / size for value in (found.each, found.low, found.high))
+    return f"{each:+.2f} {unit} an hour ({low:+.2f} to {high:+.2f})"
+
+
+class Soak:
+    """The load of one soak."""
+
+    def __init__(self, stage: Stage, rng: Random, key: tuple[str, str], report: Report) -> None:
+        self._stage = stage
+        self._rng = rng
+        self._key = key
+        self._report = report
+        self._idle: list[Visitor] = []
+        self._made = 0
+        self._numbers = count()
+
+    def _plan(self) -> Plan:
+        rng, number = self._rng, next(self._numbers)
+        plan = draw(rng, f"s{number}", number % 1000, MOMENTS)
+        chance = rng.random()
+        if chance < GARBAGE:
+            return msgspec.structs.replace(plan, provider="garbage", moment=Moment.STAYS)
+        if chance < TROUBLE:
+            return msgspec.structs.replace(plan, sim=f"{plan.sim},{rng.choice(FAULTS)}")
+        if chance < 2 * TROUBLE:
+            return msgspec.structs.replace(plan, provider="moving")
+        return plan
+
+    async def full_speed(self, seconds: float) -> float:
+        """Requests a second of visitors who wait for nothing but what they came for."""
+        done = 0
+
+        async def one() -> None:
+            nonlocal done
+            visitor = Visitor(self._stage.served.port, *self._key)
+            while True:
+                await visitor.visit(self._plan())
+                done += 1
+
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for _ in range(MEASURING):
+                    nursery.start_soon(one)
+        return done / seconds
+
+    async def go_on(self, rate: float, seconds: float) -> None:
+        """Begin so many requests a second, at random times, for so long."""
+        end_s = trio.current_time() + seconds
+        at_s = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            while at_s < end_s:
+                at_s -= math.log(1 - self._rng.random()) / rate
+                await trio.sleep_until(at_s)
+                if self._rng.random() < STOPS_READING:
+                    nursery.start_soon(stop_reading, self._stage.served.port, self._key[1], self._report.counts)
+                elif self._idle or self._made < MOST_VISITORS:
+                    nursery.start_soon(self._one)
+                else:
+                    self._report.counts["not begun: too many at once"] += 1
+
+    async def _one(self) -> None:
+        if self._idle:
+            visitor = self._idle.pop()
+        else:
+            self._made += 1
+            visitor = Visitor(self._stage.served.port, *self._key)
+        left = await visitor.visit(self._plan())
+        self._idle.append(visitor)
+        self._note(left)
+
+    def _note(self, left: Left) -> None:
+        counts = self._report.counts
+        if left.fault.startswith("nothing happened"):
+            self._report.faults.append(f"{left.fault}: {left.plan}")
+        elif left.fault:
+            counts["broken off"] += 1
+        elif left.plan.moment is Moment.STAYS:
+            counts[f"answered {left.status or 0}"] += 1
+        else:
+            counts["left"] += 1
+
+    def close(self) -> None:
+        """Close what the visitors have kept open."""
+        for visitor in self._idle:
+            visitor.close()
+
+
+async def soak(seconds: float, seed: int, folder: Path) -> Report:
+    """Run it all; the report's `faults` say what grew, what was left and what went wrong."""
+    report, rng = Report(), Random(seed)
+    async with staged(folder, **SETTINGS) as stage, trio.open_nursery() as nursery:
+        served = stage.served
+        bad = Server([garbage(Random(seed + 1))], None)
+        await nursery.start(bad.run)
+        base_urls = [simulator.base_url for simulator in stage.simulators.values()]
+        await served.add_provider("moving", base_urls[0])
+        await served.add_provider("garbage", bad.base_url, models=["gpt-5.4-nano", "gpt-5.4-mini"])
+        load = Soak(stage, rng, await served.new_key("soak"), report)
+        report.full_rate = await load.full_speed(MEASURE_S)
+        report.rate = report.full_rate / 2
+        for number in range(5):
+            await act(served, base_urls, rng, number)
+        await load.go_on(report.rate, min(seconds / 10, 20.0))
+        load.close()
+        report.counts.clear()
+        report.before = await served.at_rest()
+        began_s, cpu_s = trio.current_time(), served.cpu_s()
+        async with trio.open_nursery() as beside:
+            beside.start_soon(operate, served, base_urls, rng, report.counts)
+            beside.start_soon(_sample, stage, report, began_s)
+            await load.go_on(report.rate, seconds)
+            report.soaked_s = trio.current_time() - began_s
+            report.cpu_share = (served.cpu_s() - cpu_s) / report.soaked_s
+            beside.cancel_scope.cancel()
+        load.close()
+        report.after = await served.at_rest()
+        segments = list((served.data_folder / "archive").glob("*"))
+        report.counts["archive segments"] = len(segments)
+        if len(segments) < 2:
+            report.faults.append("the archive never rotated")
+        report.faults += stage.errors()
+        report.judge()
+        report.faults += await trio.to_thread.run_sync(served.stop)
+        nursery.cancel_scope.cancel()
+    return report
+
+
+async def _sample(stage: Stage, report: Report, began_s: float) -> None:
+    while True:
+        told = await stage.served.snapshot()
+        at_s = trio.current_time() - began_s
+        report.samples.append(Sample(at_s, told.rss_bytes, told.blocks, told.files, told.tasks))
+        for simulator in stage.simulators.values():
+            simulator.journal.clear()
+        await trio.sleep(SAMPLE_S)

@@ -1,0 +1,107 @@
+"""A real `startline` process that says what it holds when it is asked: `python -m tests.soak.watched FILE COMMAND…`.
+
+The rule: the product's code runs unchanged, and the watching costs nothing until a signal comes. SIGUSR1 writes the
+cheap facts to FILE, SIGUSR2 all of them, after a collection of garbage.
+"""
+
+import gc
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import trio
+
+import appliance.app
+
+_MOST_KINDS = 400
+
+
+class Watch:
+    """What the handlers of the signals know."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._asked = 0
+        self._parts: list[appliance.app.Appliance] = []
+
+    def install(self) -> None:
+        """Notice the appliance when it is made, and answer signals."""
+        make = appliance.app.Appliance.__init__
+
+        def noting(made: appliance.app.Appliance, *arguments: Any, **named: Any) -> None:
+            make(made, *arguments, **named)
+            self._parts.append(made)
+
+        appliance.app.Appliance.__init__ = noting  # type: ignore[method-assign, assignment]
+        signal.signal(signal.SIGUSR1, self._tell)
+        signal.signal(signal.SIGUSR2, self._tell)
+
+    def _tell(self, number: int, _: FrameType | None) -> None:
+        self._asked += 1
+        told: dict[str, Any] = {"asked": self._asked}
+        if number == signal.SIGUSR2:
+            told["garbage"] = gc.collect()
+            told["kinds"] = dict(Counter(type(one).__qualname__ for one in gc.get_objects()).most_common(_MOST_KINDS))
+        told["blocks"] = sys.getallocatedblocks()
+        told["tasks"] = trio.lowlevel.current_statistics().tasks_living
+        if number == signal.SIGUSR2:
+            told["stacks"] = sorted(_stacks(trio.lowlevel.current_root_task()))
+        if self._parts:
+            told["held"] = _held(self._parts[-1])
+        new = self._file.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(told))
+        new.replace(self._file)
+
+
+def _stacks(task: trio.lowlevel.Task | None) -> Iterator[str]:
+    """Where each task waits: its functions, outermost first."""
+    if task is not None:
+        yield " > ".join(f"{frame.f_code.co_name}:{line}" for frame, line in task.iter_await_frames())
+        for nursery in task.child_nurseries:
+            for child in nursery.child_tasks:
+                yield from _stacks(child)
+
+
+def _held(made: appliance.app.Appliance) -> dict[str, int]:
+    """Everything that a request takes and must give back; `idle` may stay, and so may `lookups` that hang."""
+    gateway, door, counters = made.gateway, made.door, made.store.ledger.counters
+    return {
+        "live": len(gateway.live),
+        "race_slots": gateway.slots.total,
+        "requests_of_keys": gateway.key_slots.total,
+        "body_bytes": gateway.bodies.held_bytes,
+        "decompressions": gateway.bodies.decompressing.borrowed_tokens,
+        "probes": len(gateway.breakers._probes),
+        "connections": door.connections,
+        "farewells": door.farewells,
+        "watched_sockets": len(made.front.hangups._watched),
+        "fast_connections": len(made.front.fast),
+        "asgi_inboxes": len(made.lane.inboxes),
+        "kept_messages": len(made.outbox._keepers) + len(made.outbox._stuck),
+        "records_bytes": counters.held_bytes,
+        "open_requests": counters.open_requests,
+        "lost_records": counters.lost,
+        "lookups": made.resolver.lookups,
+        "idle": made.pool.idle_count(),
+    }
+
+
+def main() -> None:
+    """Install the watch, then be the command."""
+    file, *words = sys.argv[1:]
+    os.environ.setdefault("PYTHONWARNINGS", "default")
+    Watch(Path(file)).install()
+    from appliance.cli.main import main as startline
+
+    sys.argv = ["startline", *words]
+    startline()
+
+
+if __name__ == "__main__":
+    main()
