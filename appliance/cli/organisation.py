@@ -25,6 +25,7 @@ def _show(organisation: dict[str, Any], as_json: bool) -> None:
             ("start_within", organisation["start_within"] or "the setting"),
             ("race_slots", "the setting" if slots is None else slots),
             ("created", moment(organisation["created_unix_s"])),
+            *((f"alias {name}", model) for name, model in organisation["aliases"].items()),
         ]
     )
 
@@ -35,6 +36,14 @@ def _slots(_: object, __: object, text: str | None) -> int | str | None:
     if not (text.isascii() and text.isdigit()):
         raise click.BadParameter(f"{text!r} is neither a number nor none")
     return int(text)
+
+
+def _aliases(_: object, __: object, given: tuple[str, ...]) -> dict[str, str | None] | None:
+    pairs = [text.partition("=") for text in given]
+    for name, equals, model in pairs:
+        if not (name and equals and model):
+            raise click.BadParameter("an alias is NAME=MODEL, or NAME=none")
+    return {name: None if model == NONE else model for name, _, model in pairs} or None
 
 
 @click.command(epilog="Example: startline organisation create acme --start-within 30s")
@@ -75,12 +84,15 @@ def list_(place: Place, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--start-within", metavar="WISH|none", help="Used where a request and its key say nothing.")
 @click.option("--race-slots", metavar="N|none", callback=_slots, help="Races at the same time.")
+@click.option(
+    "--alias", "aliases", metavar="NAME=MODEL|NAME=none", multiple=True, callback=_aliases, help="Its name of a model."
+)
 @json_option
 def set_(place: Place, as_json: bool, name: str, **fields: Any) -> None:
     """Set what the keys of an organisation share, by its name or id; `none` means the setting of the same name."""
     body = {field: None if value == NONE else value for field, value in fields.items() if value is not None}
     if not body:
-        raise click.UsageError("say what to set: --start-within, --race-slots")
+        raise click.UsageError("say what to set: --start-within, --race-slots, --alias")
     _show(ask(place, "PATCH", f"{ORGANISATIONS}/{quote(name, safe='')}", json=body), as_json)
 
 

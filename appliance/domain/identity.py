@@ -11,7 +11,8 @@ KEY_PREFIXES: dict[str, KeyKind] = {"sk-sl-": "inference", "mk-sl-": "management
 class Organisation(msgspec.Struct, frozen=True):
     """A tenant. `start_within`: the default of its keys (text of domain.tier). `race_slots`: how many races may run.
 
-    None: what the settings of the same names say.
+    None: what the settings of the same names say. `aliases`: what its callers may call a model, and what is meant;
+    they go before the setting `model_aliases`.
     """
 
     organisation_id: str
@@ -19,6 +20,7 @@ class Organisation(msgspec.Struct, frozen=True):
     start_within: str | None = None
     race_slots: int | None = None
     created_unix_s: int = 0
+    aliases: dict[str, str] = {}
 
 
 class ApiKey(msgspec.Struct, frozen=True):

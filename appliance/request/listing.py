@@ -24,8 +24,8 @@ class Listing:
 
     def rows(self, organisation_id: str) -> list[ModelRow]:
         """The models of an organisation's providers, as a listing shows them."""
-        routing, aliases = self._planner.routing(organisation_id), self._planner.aliases
-        rows = [self._row(route) for route in routing.models()]
+        routing, aliases = self._planner.routing(organisation_id), self._planner.aliases(organisation_id)
+        rows = [self._row(route) for route in routing.models() if route.model not in aliases]
         for alias, model in aliases.items():
             if (route := routing.listed(model)) is not None:
                 rows.append(msgspec.structs.replace(self._row(route), id=alias))
@@ -36,11 +36,12 @@ class Listing:
         if not model:
             rows = [row for row in self.rows(key.organisation_id) if access.allows_model(row.id)]
             return models_body(rows, dialect, page_of(query))
-        route = self._planner.routing(key.organisation_id).find(self._planner.aliases.get(model, model))
+        aliases = self._planner.aliases(key.organisation_id)
+        route = self._planner.routing(key.organisation_id).find(aliases.get(model, model))
         if not access.allows_model(model, route.model):
             raise CallerFault("model_not_found", param="model")
         row = self._row(route)
-        if model in self._planner.aliases:
+        if model in aliases:
             row = msgspec.structs.replace(row, id=model)
         return model_body(row, dialect)
 

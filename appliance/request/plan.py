@@ -50,10 +50,11 @@ class Choice(msgspec.Struct, frozen=True):
 class _Routes:
     """One organisation's compiled routes, and the choices made with them."""
 
-    __slots__ = ("choices", "providers", "routing")
+    __slots__ = ("aliases", "choices", "providers", "routing")
 
-    def __init__(self, providers: tuple[Provider, ...]) -> None:
+    def __init__(self, providers: tuple[Provider, ...], aliases: dict[str, str]) -> None:
         self.providers = providers
+        self.aliases = aliases
         self.routing = Routing(providers)
         self.choices: dict[tuple[str, str | None, str | None, bool, str, bool], Choice] = {}
 
@@ -75,8 +76,6 @@ class Planner:
         self._slots = slots
         self._breakers = breakers
         self._settings = settings
-        self.aliases = settings.model_aliases
-        """What callers may call a model, and what is meant: an id, perhaps with a provider before it."""
         self._profiles = profiles
         self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
@@ -86,6 +85,10 @@ class Planner:
         """The compiled routes of an organisation."""
         return self._of(organisation_id).routing
 
+    def aliases(self, organisation_id: str) -> dict[str, str]:
+        """What callers may call a model, and what is meant: an id, perhaps with a provider before it."""
+        return self._of(organisation_id).aliases
+
     def _of(self, organisation_id: str) -> _Routes:
         providers = self._directory.providers(organisation_id)
         routes = self._routes.get(organisation_id)
@@ -94,7 +97,8 @@ class Planner:
                 self._forget_targets(
                     {one.provider_id for one in routes.providers} - {one.provider_id for one in providers}
                 )
-            routes = self._routes[organisation_id] = _Routes(providers)
+            aliases = self._settings.model_aliases | self._directory.organisation(organisation_id).aliases
+            routes = self._routes[organisation_id] = _Routes(providers, aliases)
         return routes
 
     def _forget_targets(self, removed: set[str]) -> None:
@@ -140,7 +144,7 @@ class Planner:
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
             choice = self._choose(
-                routes.routing.find(self.aliases.get(asked.model, asked.model)), work, admitted, call.endpoint
+                routes.routing.find(routes.aliases.get(asked.model, asked.model)), work, admitted, call.endpoint
             )
             if len(routes.choices) >= MOST_KEPT:
                 routes.choices.clear()
@@ -217,7 +221,7 @@ class Planner:
         """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
         asked, give_up_s, endpoint = admitted.asked, self._settings.first_content_timeout_s, work.call.endpoint
         first, *others = [
-            routes.routing.at(name, self.aliases.get(asked.model, asked.model)) for name in asked.options.chain
+            routes.routing.at(name, routes.aliases.get(asked.model, asked.model)) for name in asked.options.chain
         ]
         later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
         fallbacks = [self._choose(route, work, later, endpoint) for route in others]

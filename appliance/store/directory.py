@@ -23,7 +23,7 @@ SECRET_ROW = "providers.secret"
 _ORGANISATION = ", ".join(Organisation.__struct_fields__)
 _KEY = ", ".join(ApiKey.__struct_fields__)
 _PROVIDER = ", ".join(Provider.__struct_fields__)
-_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers", "dialects")
+_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers", "dialects", "aliases")
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ def load(connection: apsw.Connection) -> Snapshot:
 
 
 def columns(value: msgspec.Struct, fields: Mapping[str, object] | None = None) -> tuple[list[str], list[Any]]:
-    """The column names and values of an organisation, key or provider; tuples become JSON text.
+    """The column names and values of an organisation, key or provider; tuples and tables become JSON text.
 
     `fields`: of these alone, with these values.
     """

@@ -18,6 +18,8 @@ from appliance.store.keys import PUBLIC_ID_RANDOM_BYTES, SALT_BYTES, SECRET_RAND
 T = TypeVar("T")
 Random = Callable[[int], bytes]
 _ID_RANDOM_BYTES = 9
+MERGED = {"aliases": "aliases = json_patch(aliases, ?)"}
+"""Tables that are changed row by row; a null takes a row away (RFC 7396)."""
 
 
 class Change(Protocol):
@@ -75,12 +77,13 @@ class Organisations:
     async def change(self, organisation: Organisation, **fields: object) -> Organisation:
         """Store these fields of an organisation; the others stay as they are. Raises UnknownRow, NameTaken.
 
-        Only what is named is written, so that of two changes at the same time none is lost.
+        Only what is named is written, so that of two changes at the same time none is lost; of `aliases` too, where
+        None takes a name away.
         """
         names, values = columns(organisation, fields)
 
         def work(connection: apsw.Connection) -> None:
-            changes = ", ".join(f"{name} = ?" for name in ("organisation_id", *names))
+            changes = ", ".join(MERGED.get(name, f"{name} = ?") for name in ("organisation_id", *names))
             given = (organisation.organisation_id, *values, organisation.organisation_id)
             try:
                 connection.execute(f"UPDATE organisations SET {changes} WHERE organisation_id = ?", given)  # noqa: S608

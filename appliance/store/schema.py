@@ -98,12 +98,18 @@ def _attribution(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE attempts ADD COLUMN price_row TEXT")
 
 
+def _names_of_models(connection: apsw.Connection) -> None:
+    """An organisation's own names of models."""
+    connection.execute("ALTER TABLE organisations ADD COLUMN aliases TEXT NOT NULL DEFAULT '{}'")
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _first,
     _profiles,
     _reach_of_providers,
     _proxies,
     _attribution,
+    _names_of_models,
 )
 
 

@@ -19,6 +19,11 @@ def test_an_organisation_is_made_listed_set_and_used(terminal: Terminal) -> None
     wish = ("--start-within", "none", "--race-slots", "none")
     cleared = terminal.json("organisation", "set", made["organisation_id"], *wish)
     assert cleared == made | {"start_within": None, "race_slots": None}
+    named = terminal.json("organisation", "set", "acme", "--alias", "fast=groq/llama-4", "--alias", "big=gpt")
+    assert named == cleared | {"aliases": {"fast": "groq/llama-4", "big": "gpt"}}
+    assert terminal.json("organisation", "set", "acme", "--alias", "fast=none")["aliases"] == {"big": "gpt"}
+    assert "alias big" in terminal.run("organisation", "set", "acme", "--alias", "big=gpt").stdout
+    terminal.run("organisation", "set", "acme", "--alias", "big=none")
     assert "flex" in terminal.run("organisation", "set", "acme", "--start-within", "flex").stdout
     assert terminal.json("organisation", "list")[0] == cleared | {"start_within": "flex"}
 
@@ -30,6 +35,7 @@ def test_an_organisation_is_made_listed_set_and_used(terminal: Terminal) -> None
         (("set", "acme/../x", "--race-slots", "1"), 1, "route"),
         (("set", "acme"), 2, "say what to set"),
         (("set", "acme", "--race-slots", "-1"), 2, "neither a number nor none"),
+        (("set", "acme", "--alias", "fast"), 2, "NAME=MODEL"),
         (("create", "other", "--race-slots", "-1"), 2, "race-slots"),
         (("create", "acme"), 1, "already"),
         (("create", "other", "--start-within", "soon"), 1, "start_within"),

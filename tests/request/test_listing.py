@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from appliance.domain.errors import CallerFault
+from appliance.domain.identity import Organisation
 from appliance.domain.profile import Policy, Profile
 from appliance.policy.access import Access
 from appliance.policy.health import Rules
@@ -18,9 +19,11 @@ from appliance.store.memory import MemoryDirectory
 from tests.request.stage import prices
 
 
-def listed(model: str = "", aliases: dict[str, str] | None = None, **key: Any) -> Any:
+def listed(
+    model: str = "", aliases: dict[str, str] | None = None, own: dict[str, str] | None = None, **key: Any
+) -> Any:
     directory = (
-        MemoryDirectory()
+        MemoryDirectory(Organisation("org_test", "test", aliases=own or {}))
         .with_key(**key)
         .with_provider("openai", price_as="openai", models=("gpt-5.4", "gpt-5.5"))
         .with_provider("local", tiers=(), models=("llama", "gpt-5.4"), profile="groq")
@@ -67,3 +70,13 @@ def test_an_alias_is_a_model_if_somebody_serves_it() -> None:
     one = listed("small", aliases=aliases)
     assert (one["id"], one["owned_by"]) == ("small", "local")
     assert [row["id"] for row in listed(aliases=aliases, models=["small"])["data"]] == ["small"]
+
+
+def test_an_organisations_own_alias_goes_before_all_others_and_hides_what_it_is_called_like() -> None:
+    rows = listed(aliases={"small": "gpt-5.5"}, own={"small": "llama", "gpt-5.4": "llama"})["data"]
+    assert [(row["id"], row["owned_by"]) for row in rows] == [
+        ("gpt-5.5", "openai"),
+        ("llama", "local"),
+        ("small", "local"),
+        ("gpt-5.4", "local"),
+    ]

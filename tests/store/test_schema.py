@@ -37,7 +37,7 @@ def test_a_new_database_gets_all_and_no_copy(tmp_path: Path) -> None:
 def test_an_upgrade_copies_first(tmp_path: Path) -> None:
     connection = open_database(tmp_path / "x.db")
     migrate(connection, tmp_path / "backups", 1)
-    connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1)")
+    connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1, '{}')")
     assert migrate(connection, tmp_path / "backups", 2, (*MIGRATIONS, second)) == 1
     assert "added" in names(connection)
     (copy,) = (tmp_path / "backups").iterdir()

@@ -1,4 +1,7 @@
-"""Organisations: list, create, set. The rule: only the operator changes them; a management key sees its own."""
+"""Organisations: list, create, set. The rule: only the operator changes what they cost and may take of the machine.
+
+A management key sees its own, and gives the models there its names.
+"""
 
 import re
 from typing import Annotated
@@ -13,6 +16,8 @@ from appliance.server.admin.desk import Caller, Desk, read_body, view
 
 NAME = re.compile(r"(?!org_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 """A name is used in paths, and never taken for an id."""
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-~]+\Z")]
+MOST_ALIASES = 1000
 RaceSlots = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -25,10 +30,14 @@ class NewOrganisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `PATCH /admin/v1/organisations/{organisation}` takes; what is left out stays as it is."""
+    """What `PATCH /admin/v1/organisations/{organisation}` takes; what is left out stays as it is.
+
+    `aliases`: each name is set, or taken away by null; the others stay.
+    """
 
     start_within: str | UnsetType | None = UNSET
     race_slots: RaceSlots | UnsetType | None = UNSET
+    aliases: dict[Name, Name | None] | UnsetType = UNSET
 
 
 def _operator_only(caller: Caller) -> None:
@@ -68,9 +77,13 @@ async def create_organisation(desk: Desk, caller: Caller, request: Request) -> o
 
 async def change_organisation(desk: Desk, caller: Caller, request: Request) -> object:
     """PATCH /admin/v1/organisations/{organisation}; its name or id. Holds for the next request."""
-    _operator_only(caller)
     change = await read_body(request, Change)
-    _check_start_within(desk, change.start_within)
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
-    old = desk.store.organisations.show(request.path_params["organisation"])
+    if set(given) != {"aliases"}:
+        _operator_only(caller)
+    _check_start_within(desk, change.start_within)
+    name = request.path_params["organisation"]
+    old = desk.store.organisations.show(name) if caller.operator else desk.organisation(caller, name)
+    if isinstance(change.aliases, dict) and len(old.aliases | change.aliases) > MOST_ALIASES:
+        raise CallerFault("bad_request", f"An organisation has at most {MOST_ALIASES} names of models.")
     return view(await desk.store.organisations.change(old, **given))

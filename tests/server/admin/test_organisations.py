@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig import chat
+from tests.rig import MODEL, chat
 from tests.server.admin.office import Office
 
 
@@ -58,6 +58,33 @@ async def test_a_management_key_sees_its_own_and_changes_nothing(office: Office)
     assert (await office.ask("GET", "organisations"))["organisations"] == before
 
 
+async def test_names_of_models_hold_at_once_and_are_given_by_a_management_key_too(office: Office) -> None:
+    def named(answer: Any) -> dict[str, str]:
+        aliases: dict[str, str] = answer["aliases"]
+        return aliases
+
+    async def asked(model: str) -> str:
+        async with office.rig.http() as client:
+            answer = await client.post("/v1/chat/completions", json=chat(model=model))
+        return answer.headers["x-startline-model"]
+
+    assert await asked("fast") == "fast", "this provider is passed any model"
+    change: dict[str, Any] = {"aliases": {"fast": f"sim/{MODEL}", "gone": "x"}}
+    assert named(await office.ask("PATCH", "organisations/acme", by="manager", json=change)) == change["aliases"]
+    assert await asked("fast") == MODEL
+    assert await asked("gone") == "x"
+    change = {"aliases": {"gone": None, "other": MODEL}, "race_slots": 9}
+    assert await office.refused("PATCH", "organisations/acme", by="manager", json=change) == "operator_only"
+    assert named(await office.ask("PATCH", "organisations/acme", json=change)) == {
+        "fast": f"sim/{MODEL}",
+        "other": MODEL,
+    }
+    assert (await asked("other"), await asked("gone")) == (MODEL, "gone")
+    await office.ask("POST", "organisations", status=201, json={"name": "beta"})
+    change = {"aliases": {"fast": "y"}}
+    assert await office.refused("PATCH", "organisations/beta", by="manager", json=change) == "record_not_found"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -81,6 +108,15 @@ async def test_what_cannot_be_set_is_refused(office: Office, body: dict[str, Any
 @pytest.mark.parametrize("name", ["", "a b", "a/b", ".", "org_2", "x" * 65, "é"])
 async def test_a_name_that_a_path_cannot_have_is_refused(office: Office, name: str) -> None:
     assert await office.refused("POST", "organisations", json={"name": name}) == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "aliases", [{"": "m"}, {"a b": "m"}, {"a": ""}, {"a": "b\n"}, {"a": 1}, ["a"], None, {"x" * 201: "m"}]
+)
+async def test_what_is_no_name_of_a_model_is_refused(office: Office, aliases: Any) -> None:
+    assert await office.refused("PATCH", "organisations/acme", json={"aliases": aliases}) == "bad_request"
+    many = {f"a{number}": "m" for number in range(1001)}
+    assert await office.refused("PATCH", "organisations/acme", json={"aliases": many}) == "bad_request"
 
 
 async def test_one_that_is_not_there_cannot_be_set(office: Office) -> None:
