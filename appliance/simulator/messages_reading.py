@@ -72,8 +72,8 @@ def read(body: dict[str, Any], *, counting: bool = False) -> Asked:
         model=body["model"],
         prompt=texts([system, body.get("tools")]) + tuple(counted.texts),
         media=counted.media,
-        last_user_text=last_user_text([turn for turn in objects(messages) if not _results(turn)]),
-        after_tool=isinstance(messages[-1], dict) and bool(_results(messages[-1])),
+        last_user_text=last_user_text([turn for turn in objects(messages) if not _ends_in_result(turn)]),
+        after_tool=isinstance(messages[-1], dict) and _ends_in_result(messages[-1]),
         max_tokens=most,
         tools=tools,
         tool_forced=forced,
@@ -131,6 +131,12 @@ def _turns(messages: list[Any]) -> _Counted:
 
 def _results(turn: dict[str, Any]) -> list[dict[str, Any]]:
     return [block for block in objects(turn.get("content")) if block.get("type") == "tool_result"]
+
+
+def _ends_in_result(turn: dict[str, Any]) -> bool:
+    """Whether nothing follows the results: else the user has spoken since."""
+    blocks = objects(turn.get("content"))
+    return bool(blocks) and blocks[-1].get("type") == "tool_result"
 
 
 def _texts(value: object) -> list[str]:
