@@ -16,6 +16,13 @@ DOC_PATH: Final = "/docs/errors#"
 _ENCODER = msgspec.json.Encoder()
 _ERROR = msgspec.json.Decoder(dict[str, Any])
 
+
+class _Worded(msgspec.Struct):
+    code: str
+
+
+_WORDED = msgspec.json.Decoder(dict[str, _Worded])
+
 _TYPES: Final = {
     "validation": "invalid_request_error",
     "capability": "invalid_request_error",
@@ -106,6 +113,8 @@ def google_error(fault: Fault) -> dict[str, Any]:
 def fault_body(fault: Fault, dialect: str, request_id: str) -> tuple[bytes, bytes]:
     """(body, content type) of the answer. A provider's own body passes unchanged to a caller of its dialect."""
     family = family_of(dialect)
+    if dialect == "gemini_interactions":
+        return _interactions_body(fault), JSON
     if fault.body is not None and fault.family == family:
         return fault.body, fault.content_type or JSON
     if family == "gemini":
@@ -118,6 +127,20 @@ def fault_body(fault: Fault, dialect: str, request_id: str) -> tuple[bytes, byte
     if request_id:
         answer["request_id"] = request_id
     return _ENCODER.encode(answer), JSON
+
+
+def _interactions_body(fault: Fault) -> bytes:
+    """The same for Interactions, whose SDK wants a word as the code. A provider's body passes if it has that form."""
+    if fault.body is not None and fault.family == "gemini":
+        try:
+            _WORDED.decode(fault.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # as generateContent says it, by a number
+        else:
+            return fault.body
+    error = google_error(fault)
+    told = {"code": error["status"].lower(), "message": error["message"]}
+    return _ENCODER.encode({"error": told | {name: error[name] for name in fault.block_names}})
 
 
 def fault_header(fault: Fault) -> bytes:

@@ -115,7 +115,7 @@ def read_error(
     to_caller = status
     if refusal and not refusal.isdisjoint((str(status), kind, code)):
         name = "provider_refused"
-    elif status in (401, 403) or "API_KEY_INVALID" in told:
+    elif status in (401, 403) or "API_KEY_INVALID" in told or _names_key(error, dialect):
         name, kept, to_caller = "provider_key_rejected", None, 403
     elif status == 402 or (
         status == 429 and (told & QUOTA_CODES or not (tier_asked == "flex" or told & OVERLOAD_CODES))
@@ -209,6 +209,12 @@ def word(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value if isinstance(value, str) and _CODE.fullmatch(value) else None
+
+
+def _names_key(error: Any, dialect: str) -> bool:
+    """Whether Interactions, which tell no reason apart from the message, reject the key by Google's usual sentence."""
+    message = error.get("message") if isinstance(error, dict) and dialect == "gemini_interactions" else None
+    return isinstance(message, str) and message.startswith("API key not valid")
 
 
 def _error_object(body: bytes) -> Any:

@@ -31,7 +31,13 @@ PROVIDERS: Final = {
     "m-claude": Row("Anthropic", "anthropic", "/v1", "anthropic", "standard_only,auto", "claude-sonnet-5"),
     "m-gemini": Row("Gemini", "gemini", "/v1beta", "google", "flex,standard,priority", "gemini-3.5-flash"),
 }
-SPEAKERS: Final = ("openai chat", "openai responses", "anthropic messages", "gemini generateContent")
+SPEAKERS: Final = (
+    "openai chat",
+    "openai responses",
+    "anthropic messages",
+    "gemini generateContent",
+    "gemini interactions",
+)
 FEATURES: Final = (
     "plain",
     "stream",
@@ -48,7 +54,14 @@ WITHOUT: Final[dict[tuple[str, str, str], str]] = {}
 
 _HEAD: Final = """# Every dialect to every provider
 
-What an application does, through the official SDK of its dialect (Python), before each family of providers, as the end-to-end tests do it against the simulator. Where client and provider agree the bytes pass untouched; elsewhere they are [translated](translation.md). *yes*: it works; else the reason why not, and then the request is refused.
+What an application does, through the official SDK of its dialect (Python), before each family of providers, as the \
+end-to-end tests do it against the simulator. Where client and provider agree the bytes pass untouched; elsewhere they \
+are [translated](translation.md). *yes*: it works; else the reason why not, and then the request is refused.
+
+*Tools* are two calls in two turns, streamed and whole, and a last turn with all of it behind it; in *reasoning* the \
+same with thoughts, which go back with their signatures; *errors* keep status and message, before and within a \
+stream; in *cancellation* the provider sees the client leave. In each cell tokens and ids are recorded as the provider \
+told them.
 
 """
 

@@ -172,10 +172,10 @@ def _openai_failure(error: openai.APIError) -> Failure:
     told: Any = error.body
     assert isinstance(told, dict), told
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
-    return Failure(status, told["message"], told.get("startline") or _block(error))
+    return Failure(status, told["message"], told.get("startline") or block_of(error))
 
 
-def _block(error: Any) -> Json:
+def block_of(error: Any) -> Json:
     """The block of an error that passed as it came: then it is in a header."""
     headers = error.response.headers
     block: Json = msgspec.json.decode(headers["x-startline-error"])
@@ -311,7 +311,9 @@ class Messages:
             self.say(model, past, stream=stream)
         except anthropic.APIStatusError as error:
             told: Any = error.body
-            return Failure(error.status_code, told["error"]["message"], told["error"].get("startline") or _block(error))
+            return Failure(
+                error.status_code, told["error"]["message"], told["error"].get("startline") or block_of(error)
+            )
         raise AssertionError("it did not fail")
 
 
@@ -389,5 +391,5 @@ class Gemini:
         except errors.APIError as error:
             told: Any = error.details
             told = told.get("error", told)
-            return Failure(error.code, told["message"], told.get("startline") or _block(error))
+            return Failure(error.code, told["message"], told.get("startline") or block_of(error))
         raise AssertionError("it did not fail")

@@ -99,3 +99,16 @@ def test_the_header_is_printable_ascii_whatever_a_provider_is_called(name: str) 
     header = fault_header(Fault("provider_error", provider=name))
     assert all(0x20 <= byte < 0x7F for byte in header)
     assert msgspec.json.decode(header)["provider"] == name
+
+
+def test_interactions_have_a_word_as_code() -> None:
+    told = msgspec.json.decode(fault_body(CallerFault("bad_request", "mend it"), "gemini_interactions", "")[0])["error"]
+    assert (told["code"], told["message"], told["startline"]["code"]) == ("invalid_argument", "mend it", "bad_request")
+    own = b'{"error":{"code":"invalid_argument","message":"theirs"}}'
+    other = b'{"error":{"code":400,"message":"theirs","status":"INVALID_ARGUMENT"}}'
+    for body, expected in ((own, own), (other, None)):
+        fault = UpstreamFault("provider_rejected", status=400, provider="p", body=body, family="gemini")
+        written = fault_body(fault, "gemini_interactions", "")[0]
+        assert written == expected or expected is None
+        assert msgspec.json.decode(written)["error"]["message"] == "theirs"
+        assert msgspec.json.decode(written)["error"]["code"] == "invalid_argument"

@@ -191,3 +191,10 @@ def test_a_bill_that_is_not_paid_is_a_quota() -> None:
     body = b'{"type":"error","error":{"type":"billing_error","message":"x"}}'
     fault = read_error(402, headers(), body, dialect="anthropic_messages", provider="p", tier_asked=None)
     assert (fault.code, fault.status, fault.family, fault.body) == ("provider_rate_limited", 402, "anthropic", body)
+
+
+def test_interactions_reject_a_key_in_words_alone() -> None:
+    body = b'{"error":{"message":"API key not valid. Please pass a valid API key.","code":"invalid_argument"}}'
+    for dialect, code in (("gemini_interactions", "provider_key_rejected"), ("openai_chat", "provider_rejected")):
+        fault = read_error(400, lambda _: None, body, dialect=dialect, provider="p", tier_asked=None)
+        assert fault.code == code
