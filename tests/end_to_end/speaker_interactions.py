@@ -75,7 +75,8 @@ class Interactions:
         try:
             self.say(model, past, stream=stream)
         except compat_errors.APIStatusError as error:
-            told: Any = error.response.json()["error"]
+            told: Any = error.body
+            told = told["error"]
             return Failure(error.status_code, told["message"], told.get("startline") or block_of(error))
         except _Broken as broken:
             return Failure(None, broken.error["message"], broken.error["startline"])

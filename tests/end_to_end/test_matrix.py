@@ -160,7 +160,7 @@ def errors(pair: Pair) -> None:
         failed = pair.speaker.failure(pair.model(f"refuse={refusal}{words}"), user)
         assert (failed.status, failed.block["code"], failed.block["provider"]) == (status, code, pair.provider)
         assert code == "provider_key_rejected" or failed.message == "words of theirs"
-    failed = pair.speaker.failure(pair.model("error=2,output_tokens=8"), user, stream=True)
+    failed = pair.speaker.failure(pair.model("error=2,output_tokens=8,tokens_per_s=40"), user, stream=True)
     assert failed.block["code"] in ("provider_error", "provider_refused") and failed.block["provider"] == pair.provider
     told = pair.stage.take(len(pair.served))
     assert [one.request["error_code"] for one in told[:-1]] == [code for _, code in REFUSALS.values()]
