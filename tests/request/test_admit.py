@@ -109,6 +109,7 @@ async def admitted(
     key: dict[str, Any] | None = None,
     organisation: str = "default",
     body: bytes | None = None,
+    settings: Settings | None = None,
     **headers: bytes,
 ) -> Admitted:
     directory = MemoryDirectory(Organisation("org_test", "test", start_within=organisation)).with_key(**(key or {}))
@@ -130,7 +131,7 @@ async def admitted(
         arrived_s=0.0,
         at_unix_us=0,
     )
-    return await admit(call, openai_chat, directory, Access(asking), Settings(), Bodies(2**30))
+    return await admit(call, openai_chat, directory, Access(asking), settings or Settings(), Bodies(2**30))
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,16 @@ async def test_what_can_be_refused_is(fields: dict[str, Any], facts: dict[str, A
     with pytest.raises(CallerFault) as caught:
         await admitted(fields, **facts)
     assert caught.value.code == code
+
+
+async def test_how_long_a_window_may_be_is_a_setting() -> None:
+    wide = Settings(start_within_least_s=0.02, start_within_most_s=3600.0)
+    for text, seconds in (("0.05s", 0.05), ("30m", 1800.0)):
+        assert (await admitted({"start_within": text}, settings=wide)).wish == Window(seconds)
+    for text in ("0.01s", "2h"):
+        with pytest.raises(CallerFault) as caught:
+            await admitted({"start_within": text}, settings=wide)
+        assert caught.value.code == "invalid_start_within"
 
 
 @pytest.mark.parametrize("size", [10, INLINE_BYTES], ids=["at once", "in a thread"])

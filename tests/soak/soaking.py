@@ -5,6 +5,7 @@ if it is surely above zero, and more than what the run's own records explain.
 """
 
 import math
+import sys
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -27,7 +28,7 @@ SETTINGS = {
     "pool_idle_s": "5",
     "idle_timeout_s": "3",
     "first_content_timeout_s": "4",
-    "write_timeout_s": "3",
+    "write_timeout_s": "8",
     "breaker_pause_s": "0.5",
     "archive_segment_bytes": "400000",
     "archive_segment_age_s": "30",
@@ -37,7 +38,7 @@ MOMENTS = {moment: 80.0 if moment is Moment.STAYS else 2.5 for moment in Moment}
 MEASURE_S = 8.0
 MEASURING = 64
 SAMPLE_S = 1.0
-MOST_VISITORS = 400
+MOST_VISITORS = 250
 STOPS_READING = 0.005
 GARBAGE = 0.03
 TROUBLE = 0.10
@@ -255,4 +256,6 @@ async def _sample(stage: Stage, report: Report, began_s: float) -> None:
         report.samples.append(Sample(at_s, told.rss_bytes, told.blocks, told.files, told.tasks))
         for simulator in stage.simulators.values():
             simulator.journal.clear()
+        if len(report.samples) % 60 == 0:
+            print(f"{at_s / 60:.1f} min {report.samples[-1]} {dict(report.counts)}", file=sys.stderr, flush=True)
         await trio.sleep(SAMPLE_S)
