@@ -14,6 +14,7 @@ from appliance.cli import (
     models,
     organisation,
     provider,
+    race,
     selftest,
     serve,
     simulator,
@@ -31,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     models.models,
     usage.usage,
     archive.archive,
+    race.race,
     selftest.selftest,
     simulator.simulator,
 )

@@ -39,6 +39,9 @@ REBUILD_S = 1.0
 """It is also rebuilt when it is older than this and attempts are, or were, in flight, or, where it leans on the level
 above, when that one has moved."""
 
+REBUILD_ABOVE_S = 5.0
+"""The same for levels that others lean on, which matter only to those that know little themselves."""
+
 IDLE_S = 60.0
 """It is rebuilt in any case when it is older than this, for time forgets, too."""
 
@@ -134,7 +137,9 @@ class _Level:
         if age_s > IDLE_S:
             return True
         leans = prior is not self._prior and known.number < 10 * PRIOR_MASS
-        return age_s >= REBUILD_S and (leans or self._in_flight or bool(self.flights))
+        return age_s >= (REBUILD_S if self.children == 0 else REBUILD_ABOVE_S) and (
+            leans or self._in_flight or bool(self.flights)
+        )
 
 
 class Flight:

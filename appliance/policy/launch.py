@@ -38,8 +38,8 @@ SAFETY_COST = 0.005
 AS_GOOD = 1.1
 """Of ways that cannot meet the target, those that miss it at most so many times as often as the best are as good."""
 
-_NEAR = 1e-3
-"""Rounding that a launch may take of the target."""
+_NEARLY = 0.995
+"""The share of what may be missed that an interpolated launch aims at, so that it is within."""
 
 _PARTS = (0.05, 0.25, 0.5, 1.0)
 _DECILES = tuple((place + 0.5) / 10 for place in range(10))
@@ -61,6 +61,8 @@ class Candidate(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """`first` starts at once, `second` after `launch_s` unless the first has started; None: no second one by time.
 
+    `check_s`: when a request that is silent still is to be decided anew by what is known then, so that a tier which
+    was quick until a minute ago is seen in time; never after `launch_s`.
     `miss`: the bound of the probability that the start is late; `cost`: what is expected to be paid. `feasible`: miss
     is within the target.
     """
@@ -68,6 +70,7 @@ class Decision(msgspec.Struct, frozen=True):
     first: int
     second: int | None
     launch_s: float
+    check_s: float
     miss: float
     cost: float
     feasible: bool
@@ -76,7 +79,7 @@ class Decision(msgspec.Struct, frozen=True):
 def alone(place: int, rung: Candidate, window_s: float, epsilon: float, z: float) -> Decision:
     """Only this rung."""
     miss = rung.alone.late_at_most(window_s, z)
-    return Decision(place, None, 0.0, miss, rung.cost, miss <= epsilon)
+    return Decision(place, None, 0.0, 0.0, miss, rung.cost, miss <= epsilon)
 
 
 def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> Decision:
@@ -84,9 +87,9 @@ def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float,
     cheap, dear = rungs[first], rungs[second]
     x, y = cheap.alone, dear.behind
     end = x.late_at(window_s), x.error_at(window_s)
+    guard_s = min(y.quantile(SAFETY) or window_s, window_s / 2)
     if end[0] + z * end[1] <= epsilon:
         reserve_s, cost = 0.0, _cost(cheap, dear, y, window_s)
-        guard_s = min(y.quantile(SAFETY) or 0.0, window_s / 2)
         guarded = _cost(cheap, dear, y, window_s - guard_s)
         if guarded <= cost * (1.0 + SAFETY_COST):
             reserve_s, cost = guard_s, guarded
@@ -96,7 +99,8 @@ def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float,
             y = dear.alone
         cost = _cost(cheap, dear, y, window_s - reserve_s)
     miss = _miss(x, y, window_s, window_s - reserve_s, z, end)
-    return Decision(first, second, window_s - reserve_s, miss, cost, miss <= epsilon)
+    check_s = window_s - max(guard_s, reserve_s)
+    return Decision(first, second, window_s - reserve_s, check_s, miss, cost, miss <= epsilon)
 
 
 def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: float = 1.0) -> Decision:
@@ -118,7 +122,10 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: floa
     if not feasible:
         least = min(option.miss for option in options)
         feasible = [option for option in options if option.miss <= least * AS_GOOD]
-    return min(feasible, key=lambda option: option.cost)
+    best = min(feasible, key=lambda option: option.cost)
+    # Dearer than the dear rung alone only if that one misses the target by its estimate, not for want of knowledge.
+    doubted = [option for option in options if option.second is None and option.cost < best.cost]
+    return next((one for one in doubted if rungs[one.first].alone.late_at(window_s) <= epsilon), best)
 
 
 def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float]) -> float:
@@ -137,9 +144,8 @@ def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float
     if low == 0 or unmet <= met:
         return UPPER_S[low]
     # One step closer, on a straight line between the last end that fails and the first that serves.
-    nearer_s = UPPER_S[low] - (UPPER_S[low] - UPPER_S[low - 1]) * (epsilon - met) / (unmet - met)
-    close = _miss(x, y, window_s, window_s - nearer_s, z, end) <= epsilon * (1.0 + _NEAR)
-    return nearer_s if close else UPPER_S[low]
+    nearer_s = UPPER_S[low] - (UPPER_S[low] - UPPER_S[low - 1]) * max(_NEARLY * epsilon - met, 0.0) / (unmet - met)
+    return nearer_s if _miss(x, y, window_s, window_s - nearer_s, z, end) <= epsilon else UPPER_S[low]
 
 
 def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: tuple[float, float]) -> float:

@@ -25,6 +25,7 @@ LAYERS: Final = {
     "services": 5,
     "server": 5,
     "simulator": 5,
+    "evaluation": 5,
     "plugins": 5,
     "app": 5.5,  # the composition root: builds what the layers below offer
     "cli": 6,

@@ -1,0 +1,69 @@
+"""What is paid to keep knowing: losers left running, and skipped cheap rungs tried. The rule: a purse, never overdrawn.
+
+A policy sees only what its own decisions let it see (deadline-policy, censoring). Losers that are cut off hide the
+tail; a cheap rung that is skipped hides everything, so a policy that skips it would never find out that it should not.
+So a share of all that is spent goes into a purse, less of it as more is known, and a purse that suffices pays for the
+next look. No chance is involved: whether one looks depends on what was spent, never on how long this attempt will yet
+take, so what is seen is not biased.
+
+Where an abandoned attempt is billed in full anyway, leaving it running costs nothing and is always done.
+"""
+
+from appliance.policy.launch import Candidate, Decision
+from appliance.policy.survival import Curve
+
+SHARE = 0.01
+"""Of all that is spent at most so much goes into looking..."""
+
+ADVANCE = 5.0
+"""...with so many of the dearest answers in advance, which is also the most that the purse holds."""
+
+UNKNOWN = 0.3
+"""A relative error of the tail from which on the whole share is put aside; below it falls with the variance."""
+
+LEAST_NEED = 0.1
+"""What is always put aside: the world changes."""
+
+LEAST_NEED_SKIPPED = 0.5
+"""The same for a rung that is skipped: of that one nothing else is seen."""
+
+
+class Exploration:
+    """One purse, in any one unit of cost. `dearest`: the price of an answer of the dearest rung."""
+
+    __slots__ = ("_most", "_purse", "_share", "spent", "used")
+
+    def __init__(self, dearest: float, share: float = SHARE) -> None:
+        self._share = share
+        self._most = ADVANCE * dearest if share > 0.0 else 0.0
+        self._purse = self._most
+        self.spent = 0.0
+        self.used = 0.0
+
+    def paid(self, cost: float, need: float) -> None:
+        """So much was spent on a request; `need` between 0 and 1, of `need` for what it left unknown."""
+        self.spent += cost
+        self._purse = min(self._purse + self._share * cost * need, self._most)
+
+    def leave_running(self, loser: Candidate) -> bool:
+        """Whether this loser, silent still, runs on to the deadline; if so it is charged."""
+        return self._take(loser.cost * (1.0 - loser.abandoned_share))
+
+    def try_beside(self, decision: Decision, rungs: tuple[Candidate, ...]) -> int | None:
+        """Which skipped cheap rung is started beside the first one all the same, now; if any it is charged."""
+        skipped = decision.second is None and decision.first > 0
+        return 0 if skipped and self._take(rungs[0].cost) else None
+
+    def _take(self, cost: float) -> bool:
+        if self._purse < cost or self._share <= 0.0:
+            return False
+        self._purse -= cost
+        self.used += cost
+        return True
+
+
+def need(cheap: Curve, window_s: float, skipped: bool) -> float:
+    """How much of the share is worth putting aside, 0 to 1: the tail's variance beside the one that is good enough."""
+    late = cheap.late_at(window_s)
+    relative = cheap.error_at(window_s) / max(late, 1e-6)
+    return max(min((relative / UNKNOWN) ** 2, 1.0), LEAST_NEED_SKIPPED if skipped else LEAST_NEED)

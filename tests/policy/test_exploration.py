@@ -1,0 +1,71 @@
+"""The purse for looking: bounded by a share of what is spent, less as more is known, off when it is to be off."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.policy.exploration import ADVANCE, LEAST_NEED, LEAST_NEED_SKIPPED, SHARE, Exploration, need
+from appliance.policy.histogram import Decay, Histogram
+from appliance.policy.launch import Candidate, Decision
+from appliance.policy.survival import estimate, log_normal
+
+X, Y = log_normal(8.0, 1.1), log_normal(1.2, 0.5)
+SKIPPED = Decision(1, None, 0.0, 0.0, 0.001, 1.0, True)
+RACING = Decision(0, 1, 5.0, 4.0, 0.001, 0.8, True)
+
+
+def rungs(price: float = 0.5, billed: float = 0.0) -> tuple[Candidate, ...]:
+    return Candidate(X, X, price, billed), Candidate(Y, Y, 1.0, billed)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 3), st.floats(0, 1)), max_size=300), st.floats(0, 0.9))
+def test_never_more_than_its_share_and_the_advance(told: list[tuple[bool, float, float]], billed: float) -> None:
+    purse = Exploration(1.0)
+    for beside, cost, wanted in told:
+        if beside:
+            purse.try_beside(SKIPPED, rungs(billed=billed))
+        else:
+            purse.leave_running(rungs(billed=billed)[0])
+        purse.paid(cost, wanted)
+        assert purse.used <= SHARE * purse.spent + ADVANCE + 1e-9
+
+
+def test_a_skipped_rung_is_tried_and_a_race_needs_no_trial() -> None:
+    purse = Exploration(1.0)
+    assert purse.try_beside(RACING, rungs()) is None
+    assert purse.used == 0.0
+    assert purse.try_beside(SKIPPED, rungs()) == 0
+    assert purse.used == 0.5
+    tried = 1
+    for _ in range(1000):
+        tried += purse.try_beside(SKIPPED, rungs()) == 0
+        purse.paid(1.0, 1.0)
+    assert 25 <= tried <= 31, "the advance, then one in fifty: a share of 1 % buys that many at half the price"
+
+
+def test_a_loser_that_is_billed_in_full_is_always_left_running() -> None:
+    purse = Exploration(1.0)
+    assert all(purse.leave_running(rungs(billed=1.0)[0]) for _ in range(1000))
+    assert purse.used == 0.0
+    assert sum(purse.leave_running(rungs(billed=0.0)[0]) for _ in range(1000)) == 10
+
+
+def test_off_is_off() -> None:
+    purse = Exploration(1.0, share=0.0)
+    purse.paid(1000.0, 1.0)
+    assert not purse.leave_running(rungs(billed=1.0)[0])
+    assert purse.try_beside(SKIPPED, rungs()) is None
+
+
+def test_less_is_put_aside_as_the_tail_becomes_known() -> None:
+    counts = Histogram(Decay(1e9, 1e9), 0.0)
+    needs = []
+    for count in (0, 20, 200, 2000):
+        while counts.added < count:
+            started = counts.added % 3
+            counts.add("started" if started else "censored", 200 if started else 230, 0.0)
+        curve = estimate(counts, X, 8.0, 0.0)
+        needs.append(need(curve, 30.0, skipped=False))
+    assert needs == sorted(needs, reverse=True)
+    assert needs[0] == 1.0
+    assert needs[-1] == LEAST_NEED
+    assert need(estimate(counts, X, 8.0, 0.0), 30.0, skipped=True) == LEAST_NEED_SKIPPED
