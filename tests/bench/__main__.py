@@ -25,7 +25,7 @@ from typing import Any
 
 import click
 
-from tests.bench import cold_start, latency, loser, memory, rates, streaming
+from tests.bench import cold_start, latency, loser, memory, rates, streaming, translated
 from tests.bench.contestants import GATEWAY_COMMAND, Contestant, Start, start_gateway, start_nginx, start_relay
 from tests.bench.processes import BenchFault, Children, raise_file_limit
 from tests.bench.provider import start_provider
@@ -36,6 +36,7 @@ from tests.bench.where_time_goes import profile
 SCENARIOS: dict[str, Scenario] = {
     "rates": rates.measure,
     "streams": streaming.measure,
+    "translated": translated.measure,
     "latency": latency.measure,
     "loser": loser.measure,
     "memory": memory.measure,

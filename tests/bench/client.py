@@ -24,11 +24,12 @@ class Target:
     port: int
     model: str
     headers: tuple[tuple[str, str], ...] = ()
+    path: str = PATH
 
     def request(self, body: bytes) -> bytes:
         """The request's bytes."""
         lines = [
-            f"POST {PATH} HTTP/1.1",
+            f"POST {self.path} HTTP/1.1",
             f"Host: 127.0.0.1:{self.port}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",

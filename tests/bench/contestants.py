@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import nginx, workload
+from tests.bench import dialects, nginx, workload
 from tests.bench.client import Target
 from tests.bench.processes import (
     CONTESTANT_CORE,
@@ -102,6 +102,13 @@ def prepare_gateway(children: Children, provider: Provider, command: tuple[str, 
         base_url = provider.base_url(kind, host)
         options = ("--kind", "openai_compatible", "--base-url", base_url, "--tiers", "flex,default,priority")
         _told(command, environment, "provider", "add", _provider_name(kind), *options, stdin=_SECRET)
+    profiles = folder / "data" / "profiles"
+    profiles.mkdir()
+    for dialect, (_, path) in dialects.KINDS.items():
+        name = dialects.provider_name(dialect)
+        (profiles / f"{name}.toml").write_text(dialects.profile(dialect), encoding="utf-8")
+        there = provider.base_url("streams", host).removesuffix("/v1") + path
+        _told(command, environment, "provider", "add", name, "--base-url", there, "--any-model", stdin=_SECRET)
     made = _told(command, environment, "key", "create", "--name", "bench", "--json")
     try:
         shown = json.loads(made)

@@ -15,17 +15,18 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import workload
+from tests.bench import dialects, workload
 
 _STARTS = {tier: workload.stream_head(tier) for tier in ("", "flex", "default", "priority")}
 _EVENTS = {tier: workload.stream_event(tier) for tier in _STARTS}
+_OTHERS = {dialect: dialects.canned(dialect) for dialect in dialects.KINDS if dialect != "openai_chat"}
 _UNPACED_BURST = 64
 
 
 class _Connection:
     """One client: its unread bytes, what it is being played, what could not be sent yet."""
 
-    __slots__ = ("due_ns", "event", "left", "pending", "play", "received", "sock", "turn", "waiting")
+    __slots__ = ("dialect", "due_ns", "event", "left", "pending", "play", "received", "sock", "turn", "waiting")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -33,6 +34,7 @@ class _Connection:
         self.pending = b""
         self.play: workload.Play | None = None
         self.event = b""
+        self.dialect = ""  # of a stream that is not chat's
         self.left = 0
         self.due_ns = 0
         self.waiting = False  # for EPOLLOUT
@@ -138,15 +140,18 @@ class StreamServer:
         except ValueError:
             self._send(connection, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
             return
+        spoken = dialects.dialect_of(head.split(b" ", 2)[1])
+        connection.dialect = spoken if spoken in _OTHERS else ""
         self._begin(connection, play)
 
     def _begin(self, connection: _Connection, play: workload.Play) -> None:
         connection.play = play
         if play.race and play.tier == "flex":
             return  # silence: this one is to lose
-        connection.event = _EVENTS.get(play.tier, _EVENTS[""])
+        other = _OTHERS.get(connection.dialect)  # type: ignore[call-overload]
+        connection.event = other.event if other else _EVENTS.get(play.tier, _EVENTS[""])
         connection.left = play.events
-        self._send(connection, _STARTS.get(play.tier, _STARTS[""]))
+        self._send(connection, other.head if other else _STARTS.get(play.tier, _STARTS[""]))
         connection.due_ns = time.monotonic_ns()
         if play.pace_us:
             self._schedule(connection)
@@ -193,7 +198,8 @@ class StreamServer:
             return False
         if connection.left == 0:
             connection.play = None
-            self._send(connection, workload.stream_tail(play.tier, play.with_usage))
+            other = _OTHERS.get(connection.dialect)  # type: ignore[call-overload]
+            self._send(connection, other.tail if other else workload.stream_tail(play.tier, play.with_usage))
             return False
         return True
 
