@@ -68,7 +68,10 @@ def error(fault: Fault, message: str, request_id: str, retry_s: float) -> bytes:
 
 def told(fault: Fault, message: str) -> dict[str, Any]:
     """The error object, as it also appears inside streams."""
-    return {"type": "error", "error": {"type": fault.type, "message": message or fault.message}}
+    error: dict[str, Any] = {"type": fault.type, "message": message or fault.message}
+    if fault.details:
+        error["details"] = fault.details[0]
+    return {"type": "error", "error": error}
 
 
 def headers(request_id: str, processing_s: float, tier: str) -> Headers:

@@ -24,7 +24,7 @@ class Fault(msgspec.Struct, frozen=True):
     param: str | None = None
     html: bool = False  # a proxy's page instead of the provider's JSON
     retry: bool = False  # says when to come back
-    details: tuple[dict[str, Any], ...] = ()  # Google's
+    details: tuple[dict[str, Any], ...] = ()  # Google's; Anthropic has at most one
 
     def page(self, message: str = "") -> bytes:
         """The refusal as a proxy's page."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from appliance.simulator.completion import Asked, Tool, texts
-from appliance.simulator.faults import invalid
+from appliance.simulator.faults import Fault, Rejected, invalid
 from appliance.simulator.reading import boolean, last_user_text, objects, positive, stop_sequences
 
 _FIELDS: Final = frozenset(
@@ -28,6 +28,14 @@ _BLOCKS: Final = frozenset(
 )
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _REDACTED: Final = "sim-redacted-"
+_NO_THREADS: Final = Fault(
+    400,
+    "invalid_request_error",
+    None,
+    "thread: is not supported for this request",
+    details=({"error_code": "thread_unsupported_request", "unsupported": ["thread"]},),
+)
+"""No conversation is held here. Source of the codes: the Node SDK's `lib/internal/threads/ThreadState`."""
 
 
 def signature(thinking: str) -> str:
@@ -45,6 +53,8 @@ def read(body: dict[str, Any], *, counting: bool = False) -> Asked:
     for field in body:
         if field not in _FIELDS:
             raise invalid(f"{field}: Extra inputs are not permitted", field)
+    if body.get("thread") is not None:
+        raise Rejected(_NO_THREADS)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages: at least one message is required", "messages")

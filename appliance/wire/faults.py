@@ -94,10 +94,16 @@ def openai_error(fault: Fault) -> dict[str, Any]:
 
 
 def anthropic_error(fault: Fault) -> dict[str, Any]:
-    """The object under `error` in Anthropic's dialect."""
+    """The object under `error` in Anthropic's dialect.
+
+    A conversation that the server shall hold is refused in the words by which the official SDK's tool runner knows that
+    it must send its turns whole. Source: its `lib/internal/threads/ThreadState`.
+    """
     usual = "invalid_request_error" if fault.status < 500 else "api_error"
     error: dict[str, Any] = {"type": _ANTHROPIC_TYPES.get(fault.status, usual), "message": fault.message}
     error |= _providers_own(fault, "anthropic")
+    if fault.code == "inexpressible" and fault.param == "thread":
+        error["details"] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
     return error | dict.fromkeys(fault.block_names, block(fault))
 
 

@@ -36,6 +36,7 @@ def test_a_whole_conversation_is_read() -> None:
         ({"messages": []}, "at least one message"),
         ({"max_tokens": None}, "max_tokens: Field required"),
         ({"start": 1}, "start: Extra inputs are not permitted"),
+        ({"thread": {"type": "create"}}, "thread: is not supported"),
         ({"max_completion_tokens": 1}, "Extra inputs"),
         ({"temperature": 1.5}, "temperature"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "role"),

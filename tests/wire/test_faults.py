@@ -112,3 +112,11 @@ def test_interactions_have_a_word_as_code() -> None:
         assert written == expected or expected is None
         assert msgspec.json.decode(written)["error"]["message"] == "theirs"
         assert msgspec.json.decode(written)["error"]["code"] == "invalid_argument"
+
+
+def test_a_refused_thread_is_told_so_that_the_sdk_goes_on_without() -> None:
+    body, _ = fault_body(CallerFault("inexpressible", param="thread"), "anthropic_messages", "req_1")
+    details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert msgspec.json.decode(body)["error"]["details"] == details
+    body, _ = fault_body(CallerFault("inexpressible", param="top_k"), "anthropic_messages", "req_1")
+    assert "details" not in msgspec.json.decode(body)["error"]

@@ -358,7 +358,7 @@ def _thinking(
         if budget < _LEAST_BUDGET:
             return None, None
         return shapes.ThinkingEnabled(budget, display), None  # type: ignore[arg-type]
-    if thinking.on is None:
+    if thinking.on is None and thinking.show != "summary":  # whoever wants to see thoughts wants thoughts
         return None, _effort(effort, losses)
     return shapes.ThinkingAdaptive(display), _effort(effort, losses)  # type: ignore[arg-type]
 

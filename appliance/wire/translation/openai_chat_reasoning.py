@@ -41,8 +41,13 @@ def details_of(reasoning: Reasoning, index: int) -> list[dict[str, Any]]:
     return [text, sealed] if reasoning.text else [sealed]
 
 
-def read_details(details: list[ReasoningDetail]) -> list[Reasoning]:
-    """The blocks of a message, in order. Entries without an index are blocks of their own."""
+def read_details(details: list[ReasoningDetail], shown: str | None = None) -> list[Reasoning]:
+    """The blocks of a message, in order. Entries without an index are blocks of their own.
+
+    `shown` is the message's reasoning as text. Where there is some, a signature without the words that it signs came
+    through a client that keeps the last piece of a stream alone (the stream helper of OpenAI's SDK for Node): it is
+    worth nothing any more, and its provider would refuse the request.
+    """
     blocks: dict[object, tuple[list[str], list[Seal]]] = {}
     for place, detail in enumerate(details):
         key: object = detail.index if detail.index is not None else ("alone", place)
@@ -51,7 +56,10 @@ def read_details(details: list[ReasoningDetail]) -> list[Reasoning]:
         seal = seal_of(detail)
         if seal is not None:
             seals.append(seal)
-    return [Reasoning("".join(texts), seals[0] if seals else None) for texts, seals in blocks.values()]
+    found = [Reasoning("".join(texts), seals[0] if seals else None) for texts, seals in blocks.values()]
+    if not shown:
+        return found
+    return [it for it in found if it.text or it.seal is None or it.seal.kind != "signature"]
 
 
 def seal_of(detail: ReasoningDetail) -> Seal | None:

@@ -175,7 +175,7 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
     parts: list[Part] = []
     thought: list[Reasoning] = []
     if message.reasoning_details:
-        thought = read_details(message.reasoning_details)
+        thought = read_details(message.reasoning_details, message.reasoning_content)
     elif words := message.reasoning_content or message.reasoning:
         thought = [Reasoning(words)]
     calls = [_call(call, extras) for call in message.tool_calls or ()]

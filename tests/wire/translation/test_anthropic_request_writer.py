@@ -126,6 +126,8 @@ def test_only_its_own_seals_go_to_a_provider() -> None:
         (Thinking(on=True, effort="minimal"), ({"type": "adaptive"}, "low"), ("thinking.effort=minimal",)),
         (Thinking(on=False), ({"type": "disabled"}, None), ()),
         (Thinking(effort="max"), (None, "max"), ()),
+        (Thinking(show="omitted"), (None, None), ()),
+        (Thinking(show="summary"), ({"type": "adaptive", "display": "summarized"}, None), ()),
         (
             Thinking(budget_tokens=7, show="summary"),
             ({"type": "enabled", "budget_tokens": 7, "display": "summarized"}, None),

@@ -30,3 +30,14 @@ def test_a_seal_of_nobody_goes_to_nobody() -> None:
     assert read_details([ReasoningDetail("reasoning.encrypted", data="x")]) == [
         Reasoning("", Seal("unknown", "x", "encrypted"))
     ]
+
+
+def test_a_signature_without_the_words_that_were_shown_is_left_out() -> None:
+    signed = ReasoningDetail("reasoning.text", signature="S", format="anthropic-claude-v1", index=0)
+    text = ReasoningDetail("reasoning.text", text="so", index=0)
+    sealed = ReasoningDetail("reasoning.encrypted", data="E", format="google-gemini-v1", index=1)
+    unshown = Reasoning("", Seal("anthropic", "S", "signature"))
+    part = Reasoning("", Seal("gemini", "E", "part"))
+    assert read_details([signed, sealed], "o") == [part], "a client that kept the last piece alone"
+    assert read_details([signed], "") == read_details([signed]) == [unshown], "nothing was shown"
+    assert read_details([text, signed], "so") == [Reasoning("so", Seal("anthropic", "S", "signature"))]
