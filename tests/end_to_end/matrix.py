@@ -38,6 +38,17 @@ SPEAKERS: Final = (
     "gemini generateContent",
     "gemini interactions",
 )
+NODE_SPEAKERS: Final = {
+    "openai chat (Node)": "openai",
+    "openai responses (Node)": "openai",
+    "anthropic messages (Node)": "anthropic",
+    "gemini generateContent (Node)": "google",
+    "openai chat (ai)": "ai",
+    "openai responses (ai)": "ai",
+    "anthropic messages (ai)": "ai",
+    "gemini generateContent (ai)": "ai",
+}
+"""The clients for Node, and which driver of node/ plays them."""
 FEATURES: Final = (
     "plain",
     "stream",
@@ -49,19 +60,27 @@ FEATURES: Final = (
     "errors",
     "cancellation",
 )
-WITHOUT: Final[dict[tuple[str, str, str], str]] = {}
+_ONE_CALL: Final = (
+    "`parallel_tool_calls`: the package asks for one call of a tool that takes the answer, and Gemini cannot be told "
+    'to make no second; with `structuredOutputMode: "outputFormat"` it works'
+)
+WITHOUT: Final[dict[tuple[str, str, str], str]] = {
+    ("anthropic messages (ai)", "m-gemini", "structured output"): _ONE_CALL
+}
 """Cells that do not work, with the reason."""
 
 _HEAD: Final = """# Every dialect to every provider
 
-What an application does, through the official SDK of its dialect (Python), before each family of providers, as the \
-end-to-end tests do it against the simulator. Where client and provider agree the bytes pass untouched; elsewhere they \
-are [translated](translation.md). *yes*: it works; else the reason why not, and then the request is refused.
+What an application does, through the official SDK of its dialect, before each family of providers, as the \
+end-to-end tests do it against the simulator: with the SDKs for Python, with those for Node (`openai`, \
+`@anthropic-ai/sdk`, `@google/genai`: *Node*) and with Vercel's `ai` and its packages of the three providers (*ai*). \
+Where client and provider agree the bytes pass untouched; elsewhere they are [translated](translation.md). *yes*: it \
+works; else the reason why not, and then the request is refused.
 
-*Tools* are two calls in two turns, streamed and whole, and a last turn with all of it behind it; in *reasoning* the \
-same with thoughts, which go back with their signatures; *errors* keep status and message, before and within a \
-stream; in *cancellation* the provider sees the client leave. In each cell tokens and ids are recorded as the provider \
-told them.
+*Tools* are two calls in two turns, streamed and whole, and a last turn with all of it behind it (for Node also the \
+loop that the SDK itself has); in *reasoning* the same with thoughts, which go back with their signatures; *errors* \
+keep status and message, before and within a stream; in *cancellation* the provider sees the client leave. In each \
+cell tokens and ids are recorded as the provider told them.
 
 """
 
@@ -74,7 +93,7 @@ def cell(speaker: str, provider: str, feature: str) -> str:
 def document() -> str:
     """docs/matrix.md."""
     lines = ["| client | provider | " + " | ".join(FEATURES) + " |", "|" + "---|" * (len(FEATURES) + 2)]
-    for speaker in SPEAKERS:
+    for speaker in (*SPEAKERS, *NODE_SPEAKERS):
         for provider, row in PROVIDERS.items():
             cells = [cell(speaker, provider, feature) for feature in FEATURES]
             lines.append(f"| {speaker} | {row.about} | " + " | ".join(cells) + " |")

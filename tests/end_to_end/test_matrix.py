@@ -11,24 +11,14 @@ import msgspec
 import pytest
 
 from tests.end_to_end.matrix import FEATURES, PROVIDERS, SPEAKERS, WITHOUT, cell, document
-from tests.end_to_end.processes import ROOT, command
+from tests.end_to_end.processes import ROOT
 from tests.end_to_end.speaker_interactions import Interactions
 from tests.end_to_end.speakers import Chat, Gemini, Messages, Responses, Speaker
-from tests.end_to_end.stage import PROVIDER_SECRET, Stage
+from tests.end_to_end.stage import Stage
 
 pytestmark = pytest.mark.sockets
 
 SAID = "say it again: naïve café → 東京 🙂🏽, and then once more"
-
-
-@pytest.fixture(scope="module")
-def providers(whole_stage: Stage) -> None:
-    """One provider of each family, that takes any model's name: the override of the simulator travels in it."""
-    for name, row in PROVIDERS.items():
-        base_url = whole_stage.provider_url.removesuffix("/v1") + row.path
-        added = ["provider", "add", name, "--kind", row.kind, "--base-url", base_url, "--any-model"]
-        added += ["--price-as", row.price_as, "--tiers", row.tiers]
-        command(*added, environ=whole_stage.environ, given=PROVIDER_SECRET)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +182,7 @@ CHECKS: dict[str, Callable[[Pair], None]] = {
 @pytest.mark.parametrize("feature", FEATURES)
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("speaker", SPEAKERS)
-@pytest.mark.usefixtures("providers")
+@pytest.mark.usefixtures("matrix_providers")
 def test_cell(stage: Stage, speakers: dict[str, Speaker], speaker: str, provider: str, feature: str) -> None:
     pair = Pair(stage, speakers[speaker], provider)
     if (speaker, provider, feature) in WITHOUT:

@@ -1,12 +1,10 @@
 // Drives a served Startline with the official OpenAI SDK for Node, one topic a run; prints what it saw as JSON.
 //
-//   node topics.mjs TOPIC MARK...   with OPENAI_BASE_URL, OPENAI_API_KEY and STARTLINE_TEST_NODE in the environment
+//   node topics.mjs TOPIC MARK...   with OPENAI_BASE_URL and OPENAI_API_KEY in the environment
 //
 // Each request carries one of the marks, so that the test finds it in the simulator's journal. The test judges.
-import { pathToFileURL } from "node:url";
+import OpenAI, { APIError } from "openai";
 
-const sdk = await import(pathToFileURL(`${process.env.STARTLINE_TEST_NODE}/sdk.mjs`));
-const OpenAI = sdk.default;
 const client = new OpenAI({ maxRetries: 0, timeout: 30_000 });
 const [, , topic, ...marks] = process.argv;
 
@@ -40,7 +38,7 @@ async function failure(promise) {
   } catch (error) {
     return {
       name: error.constructor.name,
-      isAPIError: error instanceof sdk.APIError,
+      isAPIError: error instanceof APIError,
       status: error.status ?? null,
       code: error.code ?? null,
       retryAfter: error.headers?.get?.("retry-after") ?? null,
