@@ -32,6 +32,8 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     headers.append((b"x-startline-provider", provider.name.encode()))
     if work.translation is not None:
         headers += work.translation.headers()
+    elif work.unsealed:
+        headers.append((b"x-startline-dropped", b"reasoning.seal"))
     if work.attempts or work.skipped:
         headers.append((b"x-startline-race", race_line(work).encode()))
         headers.append((b"x-startline-retries", b"%d" % retries(work)))

@@ -26,6 +26,8 @@ from appliance.upstream.target import Target
 from appliance.upstream.transport import Pool
 from appliance.wire.dialect import Asked, Dialect
 from appliance.wire.provider_errors import family_of
+from appliance.wire.translation.foreign_seals import is_stamped, without_stamps
+from appliance.wire.translation.targets import home
 
 
 class Shared(Protocol):
@@ -94,6 +96,9 @@ class Launcher:
             body = dialect.upstream_body(
                 asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
             )
+            if work.stamps and is_stamped(body, dialect.NAME):
+                body = without_stamps(body, dialect.NAME, home(provider))
+                work.unsealed = True
         else:
             dialect, body = spoken, translation.body(rung)
             headers = to_provider(self._call.headers, family_of(dialect.NAME))

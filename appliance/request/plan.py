@@ -50,13 +50,21 @@ class Choice(msgspec.Struct, frozen=True):
 class _Routes:
     """One organisation's compiled routes, and the choices made with them."""
 
-    __slots__ = ("aliases", "choices", "providers", "routing")
+    __slots__ = ("_translated", "aliases", "choices", "providers", "routing")
 
     def __init__(self, providers: tuple[Provider, ...], aliases: dict[str, str]) -> None:
         self.providers = providers
         self.aliases = aliases
         self.routing = Routing(providers)
+        self._translated: dict[str, bool] = {}
         self.choices: dict[tuple[str, str | None, str | None, bool, str, bool], Choice] = {}
+
+    def translated(self, dialect: str) -> bool:
+        """Whether callers of this dialect may have had answers that were translated for them."""
+        known = self._translated.get(dialect)
+        if known is None:
+            known = self._translated[dialect] = any(one.base_for(dialect) is None for one in self.providers)
+        return known
 
 
 class Planner:
@@ -137,6 +145,7 @@ class Planner:
         key, wish, asked = call.key, admitted.wish, admitted.asked
         window = wish if isinstance(wish, Window) else None
         routes = self._of(key.organisation_id)
+        work.stamps = routes.translated(call.endpoint.dialect)
         word = wish if window is None else None
         if asked.options.chain:
             return self._chain(routes, work, admitted, window)

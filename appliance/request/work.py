@@ -36,10 +36,12 @@ class Work:
         "retried",
         "settled",
         "skipped",
+        "stamps",
         "status",
         "tier_served",
         "tokens",
         "translation",
+        "unsealed",
         "winner",
     )
 
@@ -51,6 +53,8 @@ class Work:
         self.model: str | None = None
         self.plan: Plan | None = None
         self.translation: Translation | None = None  # None: every provider speaks the caller's dialect
+        self.stamps = False  # whether the prompt may hold seals that a translation has stamped
+        self.unsealed = False  # whether such were taken out
         self.racing = False
         self.retried = 0
         self.counted = False

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from trio.testing import MockClock
 
+from appliance.domain.chat import Seal
 from appliance.domain.tokens import Tokens
 from appliance.request.endpoint import COUNT_TOKENS, GENERATE, MESSAGES, RESPONSES
+from appliance.wire.translation.seals import stamp
 from tests.request.stage import (
     END,
     SECRET,
@@ -278,3 +280,24 @@ async def test_what_needs_the_providers_memory_is_refused_where_there_is_none(
     await s.run(call)
     assert (client.status, client.error["code"], client.error["param"]) == (400, "inexpressible", field)
     assert s.provider.asked == []
+
+
+async def test_a_stamped_seal_is_taken_out_of_what_passes_untranslated(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={"standard_only": whole(0.0, MESSAGE)}, provider=PROVIDER)
+    thought = {"type": "thinking", "thinking": "", "signature": stamp(Seal("xai", "x", "encrypted"), "anthropic", ())}
+    turns = [
+        {"role": "assistant", "content": [thought, {"type": "text", "text": "a"}]},
+        {"role": "user", "content": "b"},
+    ]
+    client = await ask_messages(s, model=CLAUDE, messages=turns)
+    assert s.provider.asked[0].body["messages"] == turns, "where nothing is ever translated nobody looks"
+    assert "x-startline-dropped" not in client.headers
+    s.directory.with_provider("other", "sk-other", base_url="http://other.test/v1", models=(GPT,))
+    client = await ask_messages(s, model=CLAUDE, messages=turns)
+    assert s.provider.asked[1].body["messages"] == [
+        {"role": "assistant", "content": [{"type": "text", "text": "a"}]},
+        turns[1],
+    ]
+    assert client.headers["x-startline-dropped"] == "reasoning.seal"
+    client = await ask_messages(s, model=CLAUDE, messages=turns[1:])
+    assert "x-startline-dropped" not in client.headers
