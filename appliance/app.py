@@ -6,7 +6,6 @@
 import secrets
 import socket
 import time
-import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,14 +16,13 @@ import trio
 from starlette.applications import Starlette
 
 from appliance.archive.writer import ArchiveWriter
-from appliance.domain.money import Rates
 from appliance.domain.record import Settled
 from appliance.http1.limits import Limits
 from appliance.net.dial import Dialer
 from appliance.net.outbox import Outbox
 from appliance.net.resolver import MOST_THREADS, Lookup, Resolver
 from appliance.policy.failures import MOST_ADDRESSES
-from appliance.policy.prices import PRICES_FILE, Override, PriceTable, read_overrides
+from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.bodies import DECOMPRESSIONS
 from appliance.request.breakers import MOST_SUSPECTS
@@ -39,17 +37,14 @@ from appliance.server.metrics import Metrics
 from appliance.server.queues import Queues
 from appliance.server.request_log import BATCH_LINES, RequestLog, Write
 from appliance.server.web import build
-from appliance.services import pulse
-from appliance.settings import Settings, SettingsFault
+from appliance.services import price_file, pulse
+from appliance.settings import Settings
 from appliance.store.folder import read_master_key
 from appliance.store.open import Store, open_store
 from appliance.store.writer import HELD_BYTES, MOST_CHANGES, MOST_WAITERS
 from appliance.upstream.profile_files import all_profiles
 from appliance.upstream.transport import Pool
 from appliance.upstream.trust import bundle_path, client_context
-
-OWN_PRICES = "prices.toml"
-"""The operator's prices, in the data folder."""
 
 STREAM_BYTES = 4 * 1024 * 1024 * 1024
 """A bound on one streamed answer of a provider, against one that never ends."""
@@ -58,15 +53,6 @@ STREAM_BYTES = 4 * 1024 * 1024 * 1024
 def unix_s() -> float:
     """Wall clock in seconds."""
     return time.time_ns() / 1e9
-
-
-def own_prices(folder: Path) -> dict[Override, Rates]:
-    """The operator's prices, from the data folder. Raises SettingsFault naming file and row."""
-    file = folder / OWN_PRICES
-    try:
-        return read_overrides(tomllib.loads(file.read_text("utf-8"))) if file.is_file() else {}
-    except ValueError as wrong:
-        raise SettingsFault(f"{OWN_PRICES}: {wrong}") from None
 
 
 class Appliance:
@@ -83,8 +69,10 @@ class Appliance:
         self.store = store
         self.metrics = Metrics()
         self.resolver = Resolver(settings.dns_cache_s, lookup)
+        self.price_stamp = price_file.stamp(store.folder.path)
         self.prices = PriceTable(
-            resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes(), own_prices(store.folder.path)
+            resources.files("appliance.policy").joinpath(PRICES_FILE).read_bytes(),
+            price_file.read_prices(store.folder.path),
         )
         self.dialer = Dialer(self.resolver)
         self.outbox = Outbox()
@@ -209,6 +197,7 @@ async def open_appliance(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)
             nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
+            nursery.start_soon(price_file.run, folder, appliance.prices, appliance.price_stamp)
             try:
                 yield appliance
             finally:

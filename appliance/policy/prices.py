@@ -90,10 +90,17 @@ class PriceTable:
         self._complete = frozenset(document.tiers_complete)
         self._raw = document.providers
         self._lists: dict[str, _List | None] = {}
-        self._overrides = dict(overrides or {})
+        self.overrides = dict(overrides or {})
+        """The operators' rows; replaced whole, so that what was derived from them can be told to be old."""
         self._answers: dict[tuple[str, str, str | None], Rates | None] = {}
         self._names: dict[tuple[str, str, str | None], str] = {}
         self._named: dict[tuple[str, str], bool] = {}
+
+    def override(self, overrides: Mapping[Override, Rates]) -> None:
+        """From now on these rows of the operator's hold instead of those before."""
+        self.overrides = dict(overrides)
+        self._answers.clear()
+        self._names.clear()
 
     def rates(self, price_as: str, model: str, tier: str | None) -> Rates | None:
         """The rates of one model on one tier (None: no tier was sent or told, the default holds); None: unknown.
@@ -116,7 +123,7 @@ class PriceTable:
             listed = self._list(price_as)
             known = len(model) <= LONGEST_MODEL and (
                 (listed is not None and listed.named(model.lower()) is not None)
-                or any(key == (of, own) for of, own, _ in self._overrides)
+                or any(key == (of, own) for of, own, _ in self.overrides)
             )
             if len(self._named) >= MOST_CACHED:
                 self._named.clear()
@@ -129,7 +136,7 @@ class PriceTable:
         name = self._names.get(key)
         if name is None:
             word = canonical_tier(tier or "default")
-            if (price_as, model, word) in self._overrides:
+            if (price_as, model, word) in self.overrides:
                 name = f"own:{price_as}/{model}/{word}"
             else:
                 name = f"{price_as}/{self._name(price_as, model.lower())}/{word}@{self.date}"
@@ -158,7 +165,7 @@ class PriceTable:
     def models(self, price_as: str) -> tuple[str, ...]:
         """The ids of the models in this list, operators' rows included, in the order of the list."""
         listed = self._list(price_as)
-        own = (model for provider, model, _ in self._overrides if provider == price_as)
+        own = (model for provider, model, _ in self.overrides if provider == price_as)
         return tuple(dict.fromkeys([*(listed.rows if listed else ()), *own]))
 
     def _answer(self, price_as: str, model: str, tier: str | None) -> Rates | None:
@@ -171,7 +178,7 @@ class PriceTable:
         return found
 
     def _look_up(self, price_as: str, model: str, tier: str) -> Rates | None:
-        if (own := self._overrides.get((price_as, model, tier))) is not None:
+        if (own := self.overrides.get((price_as, model, tier))) is not None:
             return own
         row = self._find(price_as, model.lower())
         periods = row.tiers.get(tier) if row else None

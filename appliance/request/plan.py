@@ -1,7 +1,7 @@
 """Second step: who is asked, in which order and when. The rule: what is decided here is decided by `policy`, from data.
 
 Facts that change seldom (routes of an organisation, targets of a provider) are compiled once and kept until the
-directory gives another tuple of providers.
+directory gives another tuple of providers, or the operator other prices.
 """
 
 from collections.abc import Mapping
@@ -50,9 +50,10 @@ class Choice(msgspec.Struct, frozen=True):
 class _Routes:
     """One organisation's compiled routes, and the choices made with them."""
 
-    __slots__ = ("_translated", "aliases", "choices", "providers", "routing")
+    __slots__ = ("_translated", "aliases", "choices", "prices", "providers", "routing")
 
-    def __init__(self, providers: tuple[Provider, ...], aliases: dict[str, str]) -> None:
+    def __init__(self, providers: tuple[Provider, ...], aliases: dict[str, str], prices: object) -> None:
+        self.prices = prices
         self.providers = providers
         self.aliases = aliases
         self.routing = Routing(providers)
@@ -100,13 +101,13 @@ class Planner:
     def _of(self, organisation_id: str) -> _Routes:
         providers = self._directory.providers(organisation_id)
         routes = self._routes.get(organisation_id)
-        if routes is None or routes.providers is not providers:
+        if routes is None or routes.providers is not providers or routes.prices is not self._prices.overrides:
             if routes is not None:
                 self._forget_targets(
                     {one.provider_id for one in routes.providers} - {one.provider_id for one in providers}
                 )
             aliases = self._settings.model_aliases | self._directory.organisation(organisation_id).aliases
-            routes = self._routes[organisation_id] = _Routes(providers, aliases)
+            routes = self._routes[organisation_id] = _Routes(providers, aliases, self._prices.overrides)
         return routes
 
     def _forget_targets(self, removed: set[str]) -> None:

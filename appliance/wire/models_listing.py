@@ -79,6 +79,7 @@ def _known(row: ModelRow) -> dict[str, Any]:
         "tiers": row.tiers,
         "flex_race": row.flex_race,
         "context_window": row.context_tokens,
+        "modalities": "unknown",  # no price list says it, and of the providers' own lists few do
         "usd_per_million_tokens": row.prices,
         "data_policy": row.policy,
     }

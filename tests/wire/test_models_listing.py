@@ -83,6 +83,6 @@ def test_what_is_known_of_a_model_stands_in_every_dialect() -> None:
     for body in bodies.values():
         known = body["startline"]
         assert (known["context_window"], known["usd_per_million_tokens"]) == (200_000, rates)
-        assert known["data_policy"] == {"trains": "no"}
+        assert (known["data_policy"], known["modalities"]) == ({"trains": "no"}, "unknown")
     assert bodies["openai"]["context_window"] == bodies["anthropic"]["max_input_tokens"] == 200_000
     assert bodies["gemini"]["inputTokenLimit"] == 200_000
