@@ -75,5 +75,5 @@ async def test_a_stream_is_played_again_without_its_cost(clock: MockClock, stage
 async def test_where_no_provider_speaks_the_dialect(clock: MockClock, stage: Make) -> None:
     s = stage(scripts={})
     client = await ask(s, INTERACTION_GET, "i_1")
-    assert (client.status, client.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert (client.status, client.json()["error"]["code"]) == (400, "invalid_argument")
     assert client.json()["error"]["startline"]["code"] == "dialect_unsupported"
