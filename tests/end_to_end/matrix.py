@@ -43,6 +43,7 @@ NODE_SPEAKERS: Final = {
     "openai responses (Node)": "openai",
     "anthropic messages (Node)": "anthropic",
     "gemini generateContent (Node)": "google",
+    "gemini interactions (Node)": "google",
     "openai chat (ai)": "ai",
     "openai responses (ai)": "ai",
     "anthropic messages (ai)": "ai",

@@ -108,8 +108,10 @@ const features = {
   async errors(speaker, provider) {
     const user = speaker.user("hello");
     const failures = [];
-    for (const refusal of ["invalid_request", "rate_limit_exceeded", "server_error", "not_found", "invalid_api_key"])
-      failures.push(await speaker.failure(model(provider, `refuse=${refusal},message=words%20of%20theirs`), user));
+    for (const refusal of ["invalid_request", "rate_limit_exceeded", "server_error", "not_found", "invalid_api_key"]) {
+      const words = refusal === "invalid_api_key" ? "" : ",message=words%20of%20theirs"; // some tell it in words alone
+      failures.push(await speaker.failure(model(provider, `refuse=${refusal}${words}`), user));
+    }
     failures.push(await speaker.failure(model(provider, "error=2,output_tokens=8,tokens_per_s=40"), user, { stream: true }));
     return failures;
   },

@@ -1,7 +1,8 @@
-// `@google/genai`: generateContent.
+// `@google/genai`: generateContent, and Interactions beside it.
 import { ApiError, GoogleGenAI } from "@google/genai";
 
 import { block, PNG, SCHEMA, TOOLS } from "./said.mjs";
+import { Interactions } from "./speaker_interactions.mjs";
 
 const declarations = [
   {
@@ -57,7 +58,7 @@ class Gemini {
     };
   }
 
-  // The chat helper keeps the turns itself; the tools are called by it.
+  // The SDK's own loop: it calls the tools and goes on by itself.
   async loop(model, text) {
     const called = [];
     const tool = {
@@ -99,5 +100,6 @@ class Gemini {
 }
 
 export default function speakers(url, key, told) {
-  return [new Gemini(new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl: url } }), told)];
+  const client = new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl: url } });
+  return [new Gemini(client, told), new Interactions(client, told)];
 }
