@@ -162,10 +162,11 @@ async def admit(
     if wish is None:
         key = call.key
         own = key.start_within or directory.organisation(key.organisation_id).start_within
+        own = own or settings.start_within
         try:
-            wish = parse_start_within(
-                own or settings.start_within, settings.start_within_least_s, settings.start_within_most_s
-            )
+            if own in TIER_WORDS:
+                return Admitted(asked, own, None, by_default)  # type: ignore[arg-type]
+            wish = parse_start_within(own, settings.start_within_least_s, settings.start_within_most_s)
         except ValueError:
             raise CallerFault(
                 "invalid_start_within", "The default of this key is outside of the limits that are set.", status=400

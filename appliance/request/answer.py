@@ -79,6 +79,7 @@ class Gateway:
         self.listing = Listing(self.planner, prices, profiles)
         self.live: dict[Call, Work] = {}
         self.unix_s = unix_s
+        self.now_s = pool.now_s
         self._on_settled = on_settled
 
     def identify(self, get: HeaderGetter, query: bytes, address: str | None) -> ApiKey:
@@ -168,8 +169,10 @@ class Gateway:
             del self.live[call]
             if work.counted:
                 self.key_slots.give_back(call.key.key_id)
-            self._let_go(call)
-            self._settle(call, work)
+            if call.held_bytes:
+                self._let_go(call)
+            if not work.settled:
+                self._settle(call, work)
             for attempt in work.attempts:
                 attempt.close()
             work.forget_frames()
@@ -259,7 +262,7 @@ class Gateway:
                 work.fault = CallerFault("client_gone")
             if not (call.reply.sent_bytes or call.reply.commented_s):
                 work.status = 499
-        now_s = trio.current_time()
+        now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
         settled = settled_record(work, self.prices, now_s)
         self.ledger.settle(settled)

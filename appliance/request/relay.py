@@ -4,9 +4,8 @@ What agrees in dialect passes byte for byte. A stream's terminal event is held u
 asked for; a provider's fault in mid-stream is raised, so that the last word is an error event.
 """
 
+from collections.abc import Callable
 from typing import Protocol
-
-import trio
 
 from appliance.domain.errors import ApplianceFault, UpstreamFault
 from appliance.net.stream import RECEIVE_BYTES
@@ -36,6 +35,7 @@ class Relaying(Protocol):
 
     settings: Settings
     prices: PriceTable
+    now_s: Callable[[], float]
 
     def hold(self, call: Call, size_bytes: int) -> None:
         """Count a part of an answer that is held."""
@@ -57,9 +57,10 @@ async def relay(call: Call, work: Work, winner: Attempt, dialect: Dialect, gatew
     else:
         body = await _assembled(call, work, winner, dialect, gateway)
     work.status = 200
-    work.answered_s = trio.current_time()
+    work.answered_s = gateway.now_s()
     headers = race_headers(work, gateway.prices)
-    headers += compat_headers(gateway.settings, headers)
+    if gateway.settings.compat != "none":
+        headers += compat_headers(gateway.settings, headers)
     headers.append(JSON)
     if winner.head is not None:
         headers += to_client(winner.head.headers)
@@ -116,7 +117,7 @@ async def _stream(
     if reader is None:
         raise ApplianceFault("internal_error")
     work.status = 200
-    work.answered_s = trio.current_time()
+    work.answered_s = gateway.now_s()
     _take_facts(work, winner)
     if reply.started:  # a keep-alive comment went before: what the headers would have said follows as a comment
         facts = stream_facts(work, gateway.prices) if dialect.COMMENTS else b""

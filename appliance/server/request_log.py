@@ -55,6 +55,7 @@ class RequestLog:
         self._second = (0, "")
         self._waiting: list[RequestLine] = []
         self._flushed_s = 0.0
+        self._now_s = trio.lowlevel.current_clock().current_time
 
     @property
     def waiting(self) -> int:
@@ -70,14 +71,14 @@ class RequestLog:
             self._log.info(facts.pop("event"), **facts)
             return
         self._waiting.append(line)
-        if len(self._waiting) >= BATCH_LINES or trio.current_time() >= self._flushed_s + BATCH_S:
+        if len(self._waiting) >= BATCH_LINES or self._now_s() >= self._flushed_s + BATCH_S:
             self.flush()
 
     def flush(self) -> None:
         """Write the lines that wait."""
         if self._waiting and self._write is not None:
             lines, self._waiting = self._waiting, []
-            self._flushed_s = trio.current_time()
+            self._flushed_s = self._now_s()
             self._write(self._encode(lines))
 
     def _line(self, settled: Settled) -> RequestLine:

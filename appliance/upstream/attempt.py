@@ -43,6 +43,7 @@ class Attempt:
         "_exchange",
         "_hold",
         "_most_bytes",
+        "_now_s",
         "_now_unix_s",
         "_secret",
         "body",
@@ -97,7 +98,8 @@ class Attempt:
         self.body_bytes = len(body)
         self.reader = reader
         self.stream = reader is not None
-        self.start_s = trio.current_time()
+        self._now_s = pool.now_s
+        self.start_s = self._now_s()
         self.touched_s = self.start_s
         self.sent_s: float | None = None
         self.started_s: float | None = None
@@ -152,7 +154,7 @@ class Attempt:
         )
 
     def _sent(self) -> None:
-        self.sent_s = trio.current_time()
+        self.sent_s = self._now_s()
 
     async def _error(self, answer: ResponseHead) -> None:
         parts: list[bytes] = []
@@ -186,7 +188,7 @@ class Attempt:
         size_bytes = 0
         while not reader.started and not reader.terminal:
             data = await self._exchange.body()
-            self.touched_s = trio.current_time()
+            self.touched_s = self._now_s()
             if data:
                 parts.append(reader.feed(data))
                 if reader.fault is not None:
@@ -208,7 +210,7 @@ class Attempt:
         parts: list[bytes] = []
         size_bytes = 0
         while data := await exchange.body():
-            self.touched_s = trio.current_time()
+            self.touched_s = self._now_s()
             parts.append(data)
             size_bytes += len(data)
             if size_bytes > self._most_bytes:
@@ -218,7 +220,7 @@ class Attempt:
             if exchange.complete:
                 break
         else:  # its end came apart from its last bytes
-            self.touched_s = trio.current_time()
+            self.touched_s = self._now_s()
         self.whole = b"".join(parts) if len(parts) != 1 else parts[0]
         self.started_s = self.content_s = self.end_s = self.touched_s
         self.end = "complete"
@@ -244,7 +246,7 @@ class Attempt:
                 if reader.terminal:
                     break
                 data = await self._exchange.body()
-                self.touched_s = trio.current_time()
+                self.touched_s = self._now_s()
                 if not data:
                     _check_end(reader)
                     break
@@ -260,7 +262,7 @@ class Attempt:
             self.close()
             raise
         self.end = "complete"
-        self.end_s = trio.current_time()
+        self.end_s = self._now_s()
         return b""
 
     async def drain(self) -> None:
@@ -291,7 +293,7 @@ class Attempt:
         self.fault = fault
         self.body = b""  # another rung may answer for minutes
         self.end = "failed"
-        self.end_s = trio.current_time()
+        self.end_s = self._now_s()
         self._exchange.finish()
 
     def refuse(self, fault: Fault) -> None:
@@ -307,7 +309,7 @@ class Attempt:
         if self.end == "running":
             self.body = b""
             self.end = "cancelled"
-            self.end_s = trio.current_time()
+            self.end_s = self._now_s()
             self._exchange.close()
         else:
             self._exchange.finish()

@@ -83,6 +83,8 @@ class Pool:
         self._idle_s = idle_s
         self.idle_per_origin = idle_per_origin
         self.outbox = outbox
+        self.now_s = trio.lowlevel.current_clock().current_time
+        """trio.current_time, without its way to the clock."""
         self._idle: dict[Origin, list[Connection]] = {}
         self._stopped = False
 
@@ -262,7 +264,7 @@ class Exchange:
         The head has the credential in it: it is made when it is sent, and nothing here holds it while we wait. `sent`
         is told when all is sent.
         """
-        now_s = trio.current_time()
+        now_s = self._pool.now_s()
         connection = self._pool.take(origin, now_s)
         if connection is not None:
             try:
