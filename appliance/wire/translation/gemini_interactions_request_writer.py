@@ -108,7 +108,7 @@ class _Steps:
         if turn.role == "developer":
             self._losses.drop("role=developer", at)
         if turn.role in ("system", "developer") and not self.steps:
-            self.system += [self._words(part, at) for part in turn.parts]
+            self.system += [words for part in turn.parts if (words := self._words(part, at))]
         elif turn.role == "assistant":
             self._said(turn, at)
         elif turn.role == "tool":
@@ -125,6 +125,10 @@ class _Steps:
             raise Inexpressible(at, "instructions may hold only text")
         if part.cache is not None:
             self._losses.drop("cache")
+        if part.citations:
+            self._losses.drop("text.citations")
+        if not part.text:
+            self._losses.drop("text.empty")
         return part.text
 
     def _contents(self, part: Part, at: str) -> list[shapes.Content]:

@@ -103,7 +103,7 @@ def _instructions(turns: tuple[Turn, ...]) -> str | None:
     if not turns or turns[0].role != "system" or turns[0].name is not None or len(turns[0].parts) != 1:
         return None
     only = turns[0].parts[0]
-    return only.text if isinstance(only, Text) and only.cache is None else None
+    return only.text if isinstance(only, Text) and only.cache is None and not only.citations else None
 
 
 class _Items:
