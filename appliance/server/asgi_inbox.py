@@ -84,7 +84,7 @@ class LaneTaskGroup(TaskGroup):
         self._closed = closed
         self._inboxes = set() if inboxes is None else inboxes
         self._own: set[Inbox] = set()
-        self.inbox = Inbox(set())
+        self.inbox = Inbox(self._own)
         """Of the request that came last."""
 
     async def spawn_app(self, app: Any, config: Config, scope: Any, send: Any) -> Any:
@@ -112,5 +112,5 @@ class LaneTaskGroup(TaskGroup):
 
         Hypercorn tells the one that it knows of; an application may have begun in the pass that heard of the end.
         """
-        for inbox in self._own:
+        for inbox in [*self._own]:
             inbox.close()

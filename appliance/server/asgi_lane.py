@@ -182,6 +182,8 @@ class LaneServer(TCPServer):
             pass  # the client was gone before it could be asked for its address
         finally:
             self.stream.close()
+            for name in ("protocol", "_task_group", "_applications"):  # rings, which the collector would free, seldom
+                self.__dict__.pop(name, None)
 
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol gives, or end the connection."""

@@ -1,5 +1,6 @@
 """The ASGI lane: connections that move to it, and Hypercorn's faults, each as first, second and pipelined request."""
 
+import gc
 import struct
 from contextlib import suppress
 from typing import Any
@@ -289,6 +290,31 @@ async def test_a_client_that_leaves_with_the_last_byte_is_not_waited_for(monkeyp
     await client.send(request("GET", "/"))
     with trio.fail_after(5):
         await AsgiLane(quick).serve(served)
+
+
+async def test_a_connection_that_ended_leaves_no_rings_for_the_collector(rig: Rig) -> None:
+    async def visit() -> None:
+        client = await rig.connect()
+        await client.send(request("GET", "/healthz"))
+        assert (await client.answer("GET")).status == 200
+        await client.send(request(key=rig.token, body=chat(stream=True)))
+        assert (await client.answer()).status == 200
+        await client.close()
+        await rig.until(lambda: rig.appliance.listeners.connections == 0)
+
+    await visit()
+    gc.collect()
+    gc.disable()
+    try:
+        await visit()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = {type(one).__qualname__ for one in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left & {"LaneServer", "LaneStream", "Http1Protocol", "Inbox", "SocketStream", "Gate", "Call"} == set()
 
 
 async def test_an_application_that_begins_as_its_client_leaves_is_told(

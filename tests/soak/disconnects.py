@@ -77,7 +77,7 @@ class Report:
         for done, rest in self.rests[:: max(len(self.rests) // 10, 1)]:
             lines.append(
                 f"  at rest after {done:,}: {rest.tasks} tasks, {rest.own_files} files of its own, {rest.held['idle']}"
-                f" idle to providers, {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {rest.garbage} collected"
+                f" idle to providers, {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {sum(rest.garbage.values())} collected"
             )
         if len(self.rests) >= 6:
             each, low = self.blocks_per_request()

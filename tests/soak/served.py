@@ -35,7 +35,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     rss_bytes: int
     files: int
     kinds: dict[str, int] = {}
-    garbage: int = 0
+    garbage: dict[str, int] = {}
     stacks: list[str] = []
 
     @property

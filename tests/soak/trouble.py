@@ -58,11 +58,13 @@ async def stop_reading(port: int, key: str, counts: Counter[str]) -> None:
     sock = trio.socket.socket()
     sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
     with suppress(OSError, trio.BrokenResourceError):
-        await sock.connect(("127.0.0.1", port))
-        body = chat(model="plain/gpt-5.4-nano", stream=True, metadata={"simulator": "tokens=30000,tokens_per_s=0"})
-        await Client(trio.SocketStream(sock)).send(request(key=key, body=body))
-        await trio.sleep(STAYS_S)
-    sock.close()
+        try:
+            await sock.connect(("127.0.0.1", port))
+            body = chat(model="plain/gpt-5.4-nano", stream=True, metadata={"simulator": "tokens=30000,tokens_per_s=0"})
+            await Client(trio.SocketStream(sock)).send(request(key=key, body=body))
+            await trio.sleep(STAYS_S)
+        finally:
+            sock.close()
     counts["clients that stopped reading"] += 1
 
 
