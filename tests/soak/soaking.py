@@ -111,9 +111,10 @@ class Report:
         lines += [f"{name}: {_per_hour(name, found)}" for name, found in self.slopes().items()]
         for what, rest in (("before", self.before), ("after", self.after)):
             if rest is not None:
+                collected = sum(rest.garbage.values())
                 lines.append(
                     f"at rest {what}: {rest.tasks} tasks, {rest.own_files} files of its own,"
-                    f" {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {sum(rest.garbage.values()):,} objects collected"
+                    f" {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {collected:,} objects collected"
                 )
         if self.after is not None and self.after.garbage:
             kinds = sorted(self.after.garbage.items(), key=lambda kind: -kind[1])[:12]
