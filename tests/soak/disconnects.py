@@ -75,9 +75,10 @@ class Report:
                 shown = ", ".join(f"{what} {1000 * value:.2f}" for what, value in _quantiles(values).items())
                 lines.append(f"heard of the leaving, {name}: {shown} ms ({len(values):,})")
         for done, rest in self.rests[:: max(len(self.rests) // 10, 1)]:
+            collected = sum(rest.garbage.values())
             lines.append(
                 f"  at rest after {done:,}: {rest.tasks} tasks, {rest.own_files} files of its own, {rest.held['idle']}"
-                f" idle to providers, {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {sum(rest.garbage.values())} collected"
+                f" idle to providers, {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {collected} collected"
             )
         if len(self.rests) >= 6:
             each, low = self.blocks_per_request()
