@@ -221,7 +221,9 @@ class Assembler:
                 if name is None and data and not data.startswith(b"[DONE]"):
                     name = decode_event(_KIND, data).type.encode()
                 if name in _TERMINAL:
-                    self._response = bytes(decode_event(_TERMINAL_OBJECT, data).response)
+                    response = bytes(decode_event(_TERMINAL_OBJECT, data).response)
+                    str(response, "utf-8")  # msgspec does not look inside the strings that it skips
+                    self._response = response
             except UNREADABLE:
                 raise NotAssemblable("an event is malformed") from None
 

@@ -317,3 +317,9 @@ def test_the_error_events_are_numbered_and_end_in_a_failure() -> None:
     reader = StreamReader()
     reader.feed(b"".join(raws))
     assert reader.fault is not None
+
+
+def test_a_terminal_event_that_is_no_text_is_not_assembled() -> None:
+    assembler = Assembler()
+    with pytest.raises(NotAssemblable):
+        assembler.feed(b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"\xff"}}\n\n')
