@@ -77,7 +77,7 @@ class Launcher:
         self._asked: Asked = admitted.asked
         self._provider = provider
         self._headers: list[Header] = to_provider(call.headers, family_of(dialect.NAME))
-        self._target = self._target_at(provider)
+        self._target = self._target_at(provider, work.model or "")
 
         def hold(size_bytes: int) -> None:  # of the call alone: an attempt that held this would be held by it, for good
             gateway.hold(call, size_bytes)
@@ -154,16 +154,17 @@ class Launcher:
     def _target_of(self, rung: Rung) -> Target:
         if rung.provider == self._provider.name:
             return self._target
-        return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, rung.provider))
+        return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, rung.provider), rung.model)
 
-    def _target_at(self, provider: Provider) -> Target:
+    def _target_at(self, provider: Provider, model: str) -> Target:
         call, translation = self._call, self._work.translation
         spoken = None if translation is None else translation.dialect(provider.name)
         if spoken is not None:  # the query is the caller's dialect's
-            path = spoken.path(self._asked, model=self._work.model or "", stream=self.stream)
+            asked = translation.asked if translation is not None else self._asked
+            path = spoken.path(asked, model=model, stream=self.stream)
             return self._gateway.planner.target(provider, spoken.NAME, path)
         endpoint = call.endpoint
-        path = endpoint.upstream or self._dialect.path(self._asked, model=self._work.model or "", stream=self.stream)
+        path = endpoint.upstream or self._dialect.path(self._asked, model=model, stream=self.stream)
         if call.query:
             path = with_query(path, call.query)
         if endpoint.kept:

@@ -10,7 +10,6 @@ import msgspec
 import trio
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.chat import DialectName
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
@@ -19,6 +18,7 @@ from appliance.policy.prices import PriceTable
 from appliance.policy.route import Route, Routing, default_rung, ladder
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
+from appliance.request.embed import EmbeddingTranslation, spoken_instead
 from appliance.request.endpoint import Endpoint
 from appliance.request.slots import Slots
 from appliance.request.translate import Translation, in_other_words
@@ -27,6 +27,7 @@ from appliance.settings import Settings
 from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
 from appliance.wire.provider_errors import family_of
+from appliance.wire.translation.codecs import CODECS
 from appliance.wire.translation.targets import targets
 
 MOST_KEPT = 4096
@@ -44,7 +45,7 @@ class Choice(msgspec.Struct, frozen=True):
     model: str
     rungs: tuple[Rung, ...]
     direct: Plan | None
-    spoken: tuple[DialectName, ...] = ()
+    spoken: tuple[str, ...] = ()
 
 
 class _Routes:
@@ -256,8 +257,15 @@ class Planner:
     def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
         """Note which providers are asked in another dialect than the caller's."""
         foreign = {choice.provider.name: (choice.provider, choice.spoken) for choice in choices if choice.spoken}
-        if foreign:
-            work.translation = Translation(work.call, admitted.asked, foreign, self._profiles)
+        if not foreign:
+            return
+        call = work.call
+        if call.endpoint.dialect not in CODECS:
+            if spoken_instead(call.endpoint.dialect, call.argument) is None:  # of the same dialect, but no embedding
+                raise CallerFault("dialect_unsupported", provider=choices[0].provider.name, param="model")
+            work.translation = EmbeddingTranslation(call.endpoint.dialect, admitted.asked, frozenset(foreign))
+        else:
+            work.translation = Translation(call, admitted.asked, foreign, self._profiles)
 
     def named(self, organisation_id: str, name: str) -> Provider:
         """The provider of a rung. Raises ApplianceFault if it was removed meanwhile."""
@@ -268,9 +276,12 @@ class Planner:
 
     def _choose(self, route: Route, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
         provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
-        spoken: tuple[DialectName, ...] = ()
+        spoken: tuple[str, ...] = ()
         if provider.base_for(endpoint.dialect) is None:
             spoken = targets(provider, endpoint.dialect)
+            instead = spoken_instead(endpoint.dialect, work.call.argument)
+            if instead is not None and provider.base_for(instead) is not None:
+                spoken = (instead,)
             if not spoken:
                 raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
             admitted = in_other_words(admitted)

@@ -5,12 +5,13 @@ Where caller and provider agree there is no `Translation`, and nothing here is c
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 import trio
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.chat import Conversation, DialectName
+from appliance.domain.chat import Conversation
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.profile import NOTHING_KNOWN, Profile
 from appliance.domain.tier import TIER_WORDS, canonical_tier
@@ -24,10 +25,12 @@ from appliance.wire.translation.codecs import CODECS
 from appliance.wire.translation.stream import TranslatedStream
 from appliance.wire.translation.targets import home, most_output_tokens, quirks
 
+_BY_NAME: Final[Mapping[str, Codec]] = {str(name): codec for name, codec in CODECS.items()}
+
 INLINE_BYTES = 262_144
 """A body larger than this is read and written in a thread: it would hold up the others."""
 
-Providers = Mapping[str, tuple[Provider, tuple[DialectName, ...]]]
+Providers = Mapping[str, tuple[Provider, tuple[str, ...]]]
 """By name: the providers that are asked in another dialect than the caller's, and in which ones they can be."""
 
 
@@ -38,7 +41,6 @@ class Translation:
     """
 
     __slots__ = (
-        "_asked",
         "_codec",
         "_conversation",
         "_dialects",
@@ -47,13 +49,14 @@ class Translation:
         "_reply",
         "_stream",
         "_written",
+        "asked",
         "dropped",
         "unsaid",
     )
 
     def __init__(self, call: Call, asked: Asked, providers: Providers, profiles: Mapping[str, Profile]) -> None:
-        self._codec: Codec = CODECS[call.endpoint.dialect]  # type: ignore[index]  # what has targets is one of them
-        self._asked = asked
+        self._codec = _BY_NAME[call.endpoint.dialect]
+        self.asked = asked
         self._providers = providers
         self._profiles = profiles
         self._reply = Reply(
@@ -65,7 +68,7 @@ class Translation:
         )
         self._stream = False
         self._conversation: Conversation | None = None
-        self._dialects: dict[str, DialectName] = {}  # of providers, as chosen
+        self._dialects: dict[str, str] = {}  # of providers, as chosen
         self._written: dict[Rung, Written] = {}
         self.dropped: dict[str, None] = {}
         self.unsaid: tuple[Rung, ...] = ()
@@ -77,13 +80,13 @@ class Translation:
 
         Each provider's dialect is chosen here: the first of its dialects that can say the request.
         """
-        self._stream = self._asked.stream or plan.races
-        if self._asked.body.size_bytes > INLINE_BYTES:
+        self._stream = self.asked.stream or plan.races
+        if self.asked.body.size_bytes > INLINE_BYTES:
             return await trio.to_thread.run_sync(self._prepare, plan, limiter=threads)
         return self._prepare(plan)
 
     def _prepare(self, plan: Plan) -> Plan:
-        self._conversation = self._codec.read_request(self._asked.body.encode({}))
+        self._conversation = self._codec.read_request(self.asked.body.encode({}))
         unsaid: list[Rung] = []
         for planned in plan.rungs:
             rung = planned.rung
@@ -114,7 +117,7 @@ class Translation:
                 return
         raise first or CallerFault("dialect_unsupported", param="model")
 
-    def _write(self, rung: Rung, name: DialectName) -> Written:
+    def _write(self, rung: Rung, name: str) -> Written:
         if self._conversation is None:
             raise ApplianceFault("internal_error")
         provider = self._providers[rung.provider][0]
@@ -127,7 +130,7 @@ class Translation:
             most_output_tokens=most_output_tokens(rung.model),
             quirks=quirks(provider, rung.model, profile.quirks),
         )
-        return CODECS[name].write_request(self._conversation, target)
+        return _BY_NAME[name].write_request(self._conversation, target)
 
     def dialect(self, provider: str) -> Dialect | None:
         """The dialect in which this provider is asked; None: the caller's own."""
@@ -151,12 +154,12 @@ class Translation:
 
     def reader(self, inner: StreamReader, rung: Rung) -> StreamReader:
         """What reads the provider's stream and gives out the caller's."""
-        codec = CODECS[self._dialects[rung.provider]]
+        codec = _BY_NAME[self._dialects[rung.provider]]
         return TranslatedStream(inner, codec.answer_reader(self._source(rung)), self._codec.answer_writer(self._reply))
 
     def whole(self, body: bytes, rung: Rung) -> bytes:
         """A whole answer of the provider's as one of the caller's dialect. Raises UpstreamFault."""
-        codec = CODECS[self._dialects[rung.provider]]
+        codec = _BY_NAME[self._dialects[rung.provider]]
         return self._codec.write_answer(codec.read_answer(body, self._source(rung)), self._reply)
 
     def headers(self) -> list[Header]:

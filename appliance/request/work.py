@@ -8,6 +8,7 @@ from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.policy.plan import Plan
 from appliance.request.admit import Admitted
 from appliance.request.call import Call
+from appliance.request.embed import EmbeddingTranslation
 from appliance.request.translate import Translation
 from appliance.upstream.attempt import Attempt
 from appliance.wire.dialect import Dialect
@@ -52,7 +53,7 @@ class Work:
         self.provider: Provider | None = None
         self.model: str | None = None
         self.plan: Plan | None = None
-        self.translation: Translation | None = None  # None: every provider speaks the caller's dialect
+        self.translation: Translation | EmbeddingTranslation | None = None  # None: all speak the caller's dialect
         self.stamps = False  # whether the prompt may hold seals that a translation has stamped
         self.unsealed = False  # whether such were taken out
         self.racing = False

@@ -196,3 +196,13 @@ def test_the_document_shows_this_matrix() -> None:
     written = (ROOT / "appliance" / "docs" / "matrix.md").read_text(encoding="utf-8")
     assert written == document(), "write it anew: python -m tests.end_to_end.matrix > appliance/docs/matrix.md"
     assert cell(SPEAKERS[0], next(iter(PROVIDERS)), "plain") == "yes"
+
+
+@pytest.mark.usefixtures("matrix_providers")
+def test_embeddings_of_the_other_dialect(stage: Stage) -> None:
+    with stage.client() as client, stage.google() as google:
+        many = client.embeddings.create(model="m-gemini/gemini-embedding-2", input=["one", "two"], dimensions=4)
+        one = google.models.embed_content(model="m-openai/text-embedding-3-small", contents="one")
+    assert [len(row.embedding) for row in many.data] == [4, 4]
+    assert one.embeddings and len(one.embeddings[0].values or ()) == 8
+    assert [told.request["tokens"]["certainty"] for told in stage.take(2)] == ["known", "known"]
