@@ -42,8 +42,8 @@ MOST_VISITORS = 250
 STOPS_READING = 0.005
 GARBAGE = 0.03
 TROUBLE = 0.10
-WARM = 0.2
-"""The share of the time in which what is used for long is first made."""
+WARM = 0.5
+"""The share of the time in which a process finds the size that its load needs: a quarter of an hour of thirty."""
 
 TOLERANCE = {"memory": 6e6, "blocks": 10_000.0, "files": 30.0, "tasks": 30.0}
 """By how much the line may rise over all of a run: load is never even, and what is in work is counted too."""

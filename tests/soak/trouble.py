@@ -20,7 +20,7 @@ from tests.upstream.scripted import Peer, Play
 FAULTS = (
     "cut=3", "cut=0", "reset=2", "reset=0", "stall=2", "never", "refuse=server_error", "refuse=overloaded",
     "refuse=rate_limit_exceeded", "refuse=bad_gateway", "refuse=invalid_request", "error=1", "error=0",
-    "fragment_bytes=7", "tokens=400",
+    "fragment_bytes=64", "tokens=400",
 )  # fmt: skip
 """In the simulator's words."""
 
