@@ -22,6 +22,7 @@ from appliance.net.dial import Dialer
 from appliance.net.outbox import Outbox
 from appliance.net.resolver import MOST_THREADS, Lookup, Resolver
 from appliance.policy.failures import MOST_ADDRESSES
+from appliance.policy.modalities import MODALITIES_FILE, Modalities
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.bodies import DECOMPRESSIONS
@@ -96,6 +97,7 @@ class Appliance:
             unix_s=unix_s,
             on_settled=self._settled,
             profiles=all_profiles(store.folder.path),
+            modalities=Modalities(resources.files("appliance.policy").joinpath(MODALITIES_FILE).read_bytes()),
         )
         self.front = Front(self.gateway, settings, self.metrics.refused)
         self.application: Starlette = build(self.front, admin_routes(Desk(self.gateway, store, self.metrics, settings)))

@@ -16,6 +16,7 @@ from appliance.domain.identity import ApiKey
 from appliance.domain.profile import NO_PROFILES, Profile
 from appliance.domain.record import Settled
 from appliance.policy.health import Rules
+from appliance.policy.modalities import Modalities
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.admit import Doorkeeper, HeaderGetter, admit
@@ -63,6 +64,7 @@ class Gateway:
         unix_s: Callable[[], float],
         on_settled: Callable[[Settled], None],
         profiles: Mapping[str, Profile] = NO_PROFILES,
+        modalities: Modalities | None = None,
     ) -> None:
         self.profiles = profiles
         self.settings = settings
@@ -76,7 +78,7 @@ class Gateway:
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
         self.planner = Planner(directory, prices, self.slots, self.breakers, settings, profiles)
-        self.listing = Listing(self.planner, prices, profiles)
+        self.listing = Listing(self.planner, prices, profiles, modalities)
         self.live: dict[Call, Work] = {}
         self.unix_s = unix_s
         self.now_s = pool.now_s

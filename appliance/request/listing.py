@@ -8,6 +8,7 @@ from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.policy.access import Access
+from appliance.policy.modalities import Modalities
 from appliance.policy.prices import PICOS_PER_USD_PER_MILLION, PriceTable
 from appliance.policy.route import Route
 from appliance.request.plan import Planner
@@ -17,10 +18,17 @@ from appliance.wire.models_listing import ModelRow, model_body, models_body, pag
 class Listing:
     """Writes model lists."""
 
-    def __init__(self, planner: Planner, prices: PriceTable, profiles: Mapping[str, Profile] = NO_PROFILES) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        prices: PriceTable,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
+        modalities: Modalities | None = None,
+    ) -> None:
         self._planner = planner
         self._prices = prices
         self._profiles = profiles
+        self._modalities = modalities or Modalities()
 
     def rows(self, organisation_id: str) -> list[ModelRow]:
         """The models of an organisation's providers, as a listing shows them."""
@@ -58,6 +66,7 @@ class Listing:
             created_unix_s=provider.created_unix_s,
             context_tokens=self._prices.context_tokens(price_as, route.model),
             prices={tier: self._usd(price_as, route.model, tier) for tier in provider.tiers or ("default",)},
+            modalities=self._modalities.of(price_as, route.model),
             policy={"trains": policy.trains, "retains": policy.retains, "zdr": policy.zdr},
         )
 

@@ -22,7 +22,8 @@ _ENCODER = msgspec.json.Encoder()
 class ModelRow(msgspec.Struct, frozen=True):
     """One model of one provider: the id to call it by, its tiers, and whether a flex race is possible.
 
-    `prices`: by tier, dollars per million tokens, None where they are not known; `policy`: what becomes of data.
+    `prices`: by tier, dollars per million tokens, None where they are not known; `policy`: what becomes of data;
+    `modalities`: the kinds of `input` and `output`, None where they are not known.
     """
 
     id: str
@@ -33,6 +34,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     context_tokens: int | None = None
     prices: dict[str, dict[str, float] | None] = {}
     policy: dict[str, str] = {}
+    modalities: dict[str, list[str]] | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -79,7 +81,7 @@ def _known(row: ModelRow) -> dict[str, Any]:
         "tiers": row.tiers,
         "flex_race": row.flex_race,
         "context_window": row.context_tokens,
-        "modalities": "unknown",  # no price list says it, and of the providers' own lists few do
+        "modalities": row.modalities,
         "usd_per_million_tokens": row.prices,
         "data_policy": row.policy,
     }

@@ -76,13 +76,14 @@ def test_googles_list_has_its_sdks_shape_and_pages() -> None:
 
 def test_what_is_known_of_a_model_stands_in_every_dialect() -> None:
     rates = {"default": {"input": 1.0, "cached": 0.1, "output": 4.0}, "flex": None}
-    row = ModelRow("m", "p", ("default", "flex"), True, 7, 200_000, rates, {"trains": "no"})
+    kinds = {"input": ["text", "image"], "output": ["text"]}
+    row = ModelRow("m", "p", ("default", "flex"), True, 7, 200_000, rates, {"trains": "no"}, kinds)
     bodies = {
         family: msgspec.json.decode(model_body(row, f"{family}_models")) for family in ("openai", "anthropic", "gemini")
     }
     for body in bodies.values():
         known = body["startline"]
         assert (known["context_window"], known["usd_per_million_tokens"]) == (200_000, rates)
-        assert (known["data_policy"], known["modalities"]) == ({"trains": "no"}, "unknown")
+        assert (known["data_policy"], known["modalities"]) == ({"trains": "no"}, kinds)
     assert bodies["openai"]["context_window"] == bodies["anthropic"]["max_input_tokens"] == 200_000
     assert bodies["gemini"]["inputTokenLimit"] == 200_000
