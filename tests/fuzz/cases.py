@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.fuzz.http1_targets import check_chunked, check_gate, check_request, check_response
 from tests.fuzz.seeds import seeds_of, words_of
+from tests.fuzz.translation_targets import check_translation
 from tests.fuzz.wire_targets import check_body, check_compressed, check_dialects, check_sse, check_values
 
 Check = Callable[[bytes], None]
@@ -18,6 +19,7 @@ TARGETS: dict[str, Check] = {
     "compressed": check_compressed,
     "sse": check_sse,
     "dialects": check_dialects,
+    "translation": check_translation,
     "values": check_values,
 }
 MOST_BYTES = 4096

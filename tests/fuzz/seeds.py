@@ -50,6 +50,40 @@ MORE_BODIES = (
     b'{"error":{"message":"x","type":"y","code":429,"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"5s"}]}}',
     b'{"type":"error","error":{"type":"overloaded_error","message":"x"}}',
 )
+REQUESTS = (
+    (
+        b'{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":[{"type":"text","text":"x"'
+        b'},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"eA=="}}]},{"role":"assistan'
+        b't","content":[{"type":"tool_use","id":"t","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type'
+        b'":"tool_result","tool_use_id":"t","content":"y"}]}],"tools":[{"name":"f","input_schema":{"type":"object"'
+        b'}}],"thinking":{"type":"enabled","budget_tokens":1024},"stop_sequences":["z"]}'
+    ),
+    (
+        b'{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"x"},{"role":"assistan'
+        b't","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\\"a\\":1'
+        b'}"}}]},{"role":"tool","tool_call_id":"t","content":"y"}],"tools":[{"type":"function","function":{"name":'
+        b'"f","parameters":{"type":"object"}}}],"tool_choice":"auto","response_format":{"type":"json_schema","json'
+        b'_schema":{"name":"n","schema":{}}},"max_completion_tokens":9,"stop":["z"],"seed":1,"reasoning_effort":"l'
+        b'ow"}'
+    ),
+    (
+        b'{"model":"m","instructions":"s","input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},{"'
+        b'type":"function_call","call_id":"t","name":"f","arguments":"{}"},{"type":"function_call_output","call_id'
+        b'":"t","output":"y"}],"tools":[{"type":"function","name":"f","parameters":{}}],"max_output_tokens":9,"sto'
+        b're":false}'
+    ),
+    (
+        b'{"contents":[{"role":"user","parts":[{"text":"x"},{"inlineData":{"mimeType":"image/png","data":"eA=="}}]'
+        b'},{"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}}]},{"role":"user","parts":[{"func'
+        b'tionResponse":{"name":"f","response":{"b":2}}}]}],"tools":[{"functionDeclarations":[{"name":"f","paramet'
+        b'ers":{"type":"OBJECT"}}]}],"generationConfig":{"maxOutputTokens":9,"stopSequences":["z"],"thinkingConfig'
+        b'":{"thinkingBudget":0}}}'
+    ),
+    (
+        b'{"model":"m","input":[{"type":"text","text":"x"}],"system_instruction":"s","tools":[{"type":"function","'
+        b'name":"f"}]}'
+    ),
+)
 VALUES = (
     b"Bearer sk-sl-000000000000-0000000000000000000000000000000000000000000000000",
     b"127.0.0.1, [::1]:80, 10.0.0.1:5, ::ffff:10.0.0.1, fe80::1%eth0",
@@ -87,6 +121,9 @@ def seeds_of(target: str) -> tuple[bytes, ...]:
         "compressed": _packed(),
         "sse": tuple(file.read_bytes()[:1500] for file in sorted(GOLDEN.glob("*/*.sse"))),
         "dialects": BODIES + MORE_BODIES + tuple(file.read_bytes()[:2000] for file in sorted(GOLDEN.glob("*/*.sse"))),
+        "translation": REQUESTS
+        + MORE_BODIES
+        + tuple(file.read_bytes()[:3000] for file in sorted(GOLDEN.glob("*/events_*.sse"))),
         "values": VALUES,
     }[target]
 
@@ -181,7 +218,7 @@ def words_of(target: str) -> tuple[bytes, ...]:
         return _SSE_WORDS
     if target == "body":
         return _JSON_WORDS
-    if target == "dialects":
+    if target in ("dialects", "translation"):
         return _JSON_WORDS + _SSE_WORDS
     if target == "compressed":
         return (b"\x00", b"\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x9c", b"\x50\x2a\x4d\x18", b"\x03\x00")

@@ -38,6 +38,11 @@ PINNED: dict[str, list[bytes]] = {
         b'{"model":"m","start_within":-1' + b"0" * 400 + b"}",
         b'{"model":"m","max_completion_tokens":1' + b"0" * 5000 + b"}",
     ],
+    "translation": [
+        # A second of creation that no calendar has: escaped from a writer as ValueError and OverflowError.
+        b'data: {"id":"g","created":17909090000001,"model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n',
+        b'data: {"id":"g","created":1790001790001790000001,"model":"m","choices":[{"delta":{"content":"a"}}]}\n\n',
+    ],
     "request": [
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade,oding: chunked\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chuNked\r\n\r\n0\r\ning: ch}nked\r\n\r\n0\r\n\r\n",

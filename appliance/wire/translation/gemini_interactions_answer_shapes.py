@@ -145,6 +145,10 @@ def annotation_object(citation: Citation) -> dict[str, Any] | None:
     return {name: value for name, value in told.items() if value is not None}
 
 
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999."""
+
+
 def second_of(created: str | None) -> int | None:
     """A time as the second since 1970; None if it is none."""
     if created is None:
@@ -156,8 +160,8 @@ def second_of(created: str | None) -> int | None:
 
 
 def time_of(second: int) -> str:
-    """A second since 1970 as Google writes it."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A second since 1970 as Google writes it; one that no calendar has is the nearest that there is."""
+    return datetime.fromtimestamp(min(max(second, 0), _LAST_SECOND), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def usage_object(tokens: Tokens) -> dict[str, int] | None:
