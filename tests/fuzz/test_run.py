@@ -39,6 +39,8 @@ PINNED: dict[str, list[bytes]] = {
         b'{"model":"m","max_completion_tokens":1' + b"0" * 5000 + b"}",
     ],
     "translation": [
+        # A bracket at the beginning of a piece, in the middle of a stream: was taken for that of an array.
+        b'{: comment\n\n[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":5},"tools":[]}',
         # A second of creation that no calendar has: escaped from a writer as ValueError and OverflowError.
         b'data: {"id":"g","created":17909090000001,"model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n',
         b'data: {"id":"g","created":1790001790001790000001,"model":"m","choices":[{"delta":{"content":"a"}}]}\n\n',

@@ -58,6 +58,7 @@ class AnswerReader:
         "_called",
         "_done",
         "_events",
+        "_framed",
         "_id",
         "_kind",
         "_next",
@@ -75,7 +76,7 @@ class AnswerReader:
         self._splitter = SseSplitter()
         self._array: ArraySplitter | None = None
         self._events: list[Event] = []
-        self._begun = self._called = self._done = self._signed = False
+        self._begun = self._called = self._done = self._framed = self._signed = False
         self._id = ""
         self._next = 0  # index of the part that opens next
         self._kind: PartKind | None = None  # of the open part
@@ -90,7 +91,7 @@ class AnswerReader:
             return []
         self._events = []
         try:
-            if self._array is None and not self._begun:
+            if not self._framed:
                 self._frame(data)
             if self._array is not None:
                 for element in self._array.feed(data):
@@ -122,8 +123,11 @@ class AnswerReader:
         return self._events
 
     def _frame(self, data: bytes) -> None:
-        if not self._splitter.rest.strip() and data.lstrip()[:1] == b"[":
-            self._array = ArraySplitter()
+        """Events or an array: the first byte that is not blank tells, wherever the bytes were cut."""
+        if first := data.lstrip()[:1]:
+            self._framed = True
+            if first == b"[":
+                self._array = ArraySplitter()
 
     def _read(self, data: bytes) -> None:
         if self._done:
