@@ -50,7 +50,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of one family. Fields as those of `Provider`; `served_tier`, `refused` and `note` are for people.
 
     `base_url` may hold `{parts}` of the operator's own. `dialects`: the base URL of each dialect spoken (empty: the
-    base URL itself); none: all of the kind's. `key`: whether it asks for one; `variable`: where its SDK looks for it.
+    base URL itself); none: all of the kind's. `tier_headers`: where tiers are asked for by a header instead of a field,
+    each tier's name and value; a tier that is not in it is asked for by saying nothing. `key`: whether
+    it asks for one; `variable`: where its SDK looks for it.
     """
 
     title: str
@@ -61,6 +63,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: str = ""
     price_as: str = ""
     tiers: tuple[str, ...] = ()
+    tier_headers: dict[str, tuple[str, str]] = {}
     served_tier: str = ""
     refused: str = ""
     stream_options: bool = True

@@ -6,6 +6,7 @@ Nearly always all rungs are of one provider, whose target is looked up once; a c
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import trio
 
 from appliance.domain.catalog import Provider, Rung
@@ -90,18 +91,25 @@ class Launcher:
         rung = self.plan.rungs[place].rung
         target = self._target_of(rung)
         provider, dialect, headers = target.provider, self._dialect, self._headers
+        asked_rung = msgspec.structs.replace(rung, tier=None) if target.tier_headers else rung
         translation = work.translation
         spoken = None if translation is None else translation.dialect(rung.provider)
         if translation is None or spoken is None:
             body = dialect.upstream_body(
-                asked, model=rung.model, tier=rung.tier, stream=stream, add_usage=stream and provider.stream_options
+                asked,
+                model=rung.model,
+                tier=asked_rung.tier,
+                stream=stream,
+                add_usage=stream and provider.stream_options,
             )
             if work.stamps and is_stamped(body, dialect.NAME):
                 body = without_stamps(body, dialect.NAME, home(provider))
                 work.unsealed = True
         else:
-            dialect, body = spoken, translation.body(rung)
+            dialect, body = spoken, translation.body(asked_rung)
             headers = to_provider(self._call.headers, family_of(dialect.NAME))
+        if target.tier_headers and (named := target.tier_headers.get(rung.tier or "")) is not None:
+            headers = [*headers, named]
         reader = (
             dialect.StreamReader(
                 started_at=self._call.key.started_at,

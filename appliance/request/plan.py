@@ -120,7 +120,9 @@ class Planner:
         key = (provider.provider_id, dialect, path)
         known = self._targets.get(key)
         if known is None or known[0] is not provider:
-            known = (provider, target(provider, path, dialect=dialect, refusal=self._refusal(provider)))
+            headers = self._profiles.get(provider.profile, NOTHING_KNOWN).tier_headers
+            refusal = self._refusal(provider)
+            known = (provider, target(provider, path, dialect=dialect, refusal=refusal, tier_headers=headers))
             if len(path) > LONGEST_KEPT_BYTES:  # a model's name or a query may be of any length
                 return known[1]
             if len(self._targets) >= MOST_KEPT:

@@ -3,7 +3,8 @@
 The rule: the credential is never part of it; it joins the head when an attempt begins and leaves with its bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -15,6 +16,9 @@ from appliance.upstream.origin import Origin, parse_base_url, parse_proxy
 BEARER = b"authorization: Bearer "
 USUAL_AUTH = {"openai": "bearer", "anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 """The header that a family's own provider takes its credential in."""
+
+
+NO_TIER_HEADERS: Mapping[str, Header] = MappingProxyType({})
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -29,6 +33,9 @@ class Target(msgspec.Struct, frozen=True):
     refusal: frozenset[str] = frozenset()
     """Statuses and codes that mean "no capacity" here, beside those that all providers share."""
 
+    tier_headers: Mapping[str, Header] = NO_TIER_HEADERS
+    """Where this provider is asked for a tier by a header instead of a field: each tier's."""
+
     bodyless: bool = False
     """Whether its method is one that has no body, not even an empty one."""
 
@@ -39,6 +46,7 @@ def target(
     method: bytes = b"POST",
     dialect: str = "",
     refusal: frozenset[str] = frozenset(),
+    tier_headers: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> Target:
     """The target of `path` (such as b"/chat/completions") at a provider; whatever cannot stand there is encoded.
 
@@ -62,7 +70,8 @@ def target(
     origin = base.origin._replace(
         public_only=provider.public_only, proxy=parse_proxy(provider.proxy) if provider.proxy else None
     )
-    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal, method != b"POST")
+    asked = {tier: (name.lower().encode(), value.encode()) for tier, (name, value) in tier_headers.items()}
+    return Target(provider, origin, b"\r\n".join(lines) + b"\r\n", credential, refusal, asked, method != b"POST")
 
 
 def request_head(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from appliance.domain.profile import Profile
 from tests.request.stage import MODEL, SECRET, SILENCE, Stage, refuses, starts, whole
 
 Make = Callable[..., Stage]
@@ -25,6 +26,22 @@ def three(stage: Make, **scripts: Any) -> Stage:
     s.directory.with_provider("other", OTHER, base_url="http://other.test/v1", models=(MODEL,), tiers=("on_demand",))
     s.directory.with_provider("third", THIRD, base_url="http://third.test/v1", models=("x",), tiers=("standard",))
     return s
+
+
+async def test_a_tier_that_is_asked_for_by_a_header(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={None: whole(0.0, COMPLETION)})
+    profile = Profile("By header", "http://header.test/v1", tier_headers={"flex": ("X-Shared-Type", "flex")})
+    s.gateway.planner._profiles = {"by-header": profile}
+    s.directory.with_provider(
+        "header", OTHER, base_url="http://header.test/v1", models=("m",), tiers=("flex", "default"), profile="by-header"
+    )
+    for tier, lines in (("flex", [b"x-shared-type: flex"]), ("default", [])):
+        s.provider.asked.clear()
+        await s.call(model="header/m", start_within=tier)
+        (asked,) = s.provider.asked
+        assert [line for line in asked.head.split(b"\r\n") if line.startswith(b"x-shared-type")] == lines
+        assert "service_tier" not in asked.body
+        assert s.settled[-1].request.tier_sent == tier
 
 
 async def test_a_pin_is_asked_alone(clock: MockClock, stage: Make) -> None:
