@@ -19,7 +19,6 @@ from appliance.policy.public_address import is_public
 NEXT_AFTER_S = 0.25
 """How long one address is tried before the next one is tried too (RFC 8305, 5)."""
 
-
 PROXY_HEAD_BYTES = 16_384
 _PROXY_ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
@@ -116,22 +115,27 @@ async def _connect(addresses: Sequence[Address]) -> socket.socket:
         return await _one(addresses[0])
     connected: list[socket.socket] = []
     faults: list[OSError] = []
-    async with trio.open_nursery() as nursery:
+    try:
+        async with trio.open_nursery() as nursery:
 
-        async def attempt(address: Address, failed: trio.Event) -> None:
-            try:
-                connected.append(await _one(address))
-            except OSError as fault:
-                faults.append(fault)
-                failed.set()
-            else:
-                nursery.cancel_scope.cancel()
+            async def attempt(address: Address, failed: trio.Event) -> None:
+                try:
+                    connected.append(await _one(address))
+                except OSError as fault:
+                    faults.append(fault)
+                    failed.set()
+                else:
+                    nursery.cancel_scope.cancel()
 
-        for address in _interleaved(addresses):
-            failed = trio.Event()
-            nursery.start_soon(attempt, address, failed)
-            with trio.move_on_after(NEXT_AFTER_S):
-                await failed.wait()
+            for address in _interleaved(addresses):
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(NEXT_AFTER_S):
+                    await failed.wait()
+    except BaseException:  # cancelled from outside in the very pass in which one had connected
+        for unused in connected:
+            unused.close()
+        raise
     for surplus in connected[1:]:
         surplus.close()
     if not connected:

@@ -131,6 +131,31 @@ async def test_the_next_address_is_tried_while_one_does_not_answer(nursery: trio
     stream.close()
 
 
+async def test_a_cancellation_in_the_pass_of_the_connection_leaves_nothing_open() -> None:
+    """The listener hears of the connection in the same pass as the dialler, which was not yet given it."""
+    kept: list[BaseException] = []  # nothing may be closed by being forgotten
+    listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener[0].socket.getsockname()[1]
+    async with listener[0]:
+        for _ in range(10):
+            with trio.fail_after(5):
+                async with trio.open_nursery() as dialling:
+                    dialling.start_soon(_keep_what_ends, kept, dialer(a_test=["127.0.0.1", "::1"]), port)
+                    accepted = await listener[0].accept()
+                    dialling.cancel_scope.cancel()
+                async with accepted:
+                    assert await accepted.receive_some() == b""
+    assert len(kept) == 10
+
+
+async def _keep_what_ends(kept: list[BaseException], dial: Dialer, port: int) -> None:
+    try:
+        await dial("a.test", port, None)
+    except BaseException as ended:
+        kept.append(ended)
+        raise
+
+
 async def test_when_all_fail_the_first_reason_is_told(nursery: trio.Nursery) -> None:
     with pytest.raises(ConnectionRefusedError):
         await dialer(a_test=["127.0.0.9", "127.0.0.8"])("a.test", 1, None)
