@@ -5,12 +5,14 @@ again, and a buffer that grows is a `bytearray` until it is empty, so that a hea
 by byte. The common case, a whole message in one segment, stays the very `bytes` object that was received.
 """
 
+from abc import ABC, abstractmethod
+
 from appliance.http1.refusal import ProtocolRefusal
 
 _CR = 13
 
 
-class UnreadBytes:
+class UnreadBytes(ABC):
     """What was received and not yet consumed: `_buf[_pos:]`, of which `_buf[_pos:_scan]` holds no end of a head."""
 
     __slots__ = ("_buf", "_line_checked", "_pos", "_scan")
@@ -88,9 +90,9 @@ class UnreadBytes:
             raise ProtocolRefusal(refusal_status, code, f"the head is longer than {limit_bytes} bytes")
         self._scan = max(pos, len(buf) - 3)
 
+    @abstractmethod
     def _check_start_line(self, line: bytes) -> None:
         """Raise `ProtocolRefusal` unless `line`, with its line ending, is an acceptable start line."""
-        raise NotImplementedError
 
 
 def without_line_ending(line: bytes, refusal_status: int) -> bytes:
