@@ -12,6 +12,9 @@ import zstandard
 from appliance.domain.errors import UpstreamFault
 
 PIECE_BYTES = 256 * 1024
+STEP_BYTES = 8 * 1024
+"""Taken in one step: what a step leaves is copied, and thousands of empty members leave it as many times."""
+
 ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 """The most that a decoder of HTTP content must support (RFC 9659)."""
 
@@ -22,15 +25,21 @@ ZSTD_STEP_BYTES = 256
 class _Unpacker(Protocol):
     """One content coding. `more`: decoded bytes wait inside. `ended`: the coding's own end was seen."""
 
+    step_bytes: int
     more: bool
     ended: bool
 
     def unpack(self, data: bytes) -> tuple[bytes, bytes]:
-        """A bounded piece of what `data` stands for, and the part of `data` not yet taken. Raises one of _BROKEN."""
+        """A bounded piece of what `data` stands for, and the part of `data` not yet taken. Raises one of _BROKEN.
+
+        `data` is at most `step_bytes`.
+        """
         ...
 
 
 class _Zlib:
+    step_bytes = STEP_BYTES
+
     def __init__(self, window_bits: int) -> None:
         self._window_bits = window_bits
         self._inflater = zlib.decompressobj(window_bits) if window_bits else None
@@ -51,6 +60,8 @@ class _Zlib:
 
 
 class _Brotli:
+    step_bytes = STEP_BYTES
+
     def __init__(self) -> None:
         self._decompressor = brotli.Decompressor()
         self.more = self.ended = False
@@ -67,6 +78,8 @@ class _Brotli:
 
 
 class _Zstd:
+    step_bytes = ZSTD_STEP_BYTES
+
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
         self._inflater = self._decompressor.decompressobj()
@@ -75,9 +88,9 @@ class _Zstd:
     def unpack(self, data: bytes) -> tuple[bytes, bytes]:
         if self._inflater.eof:
             self._inflater = self._decompressor.decompressobj()  # another frame follows
-        piece = self._inflater.decompress(data[:ZSTD_STEP_BYTES])
+        piece = self._inflater.decompress(data)
         self.ended = self._inflater.eof
-        return piece, self._inflater.unused_data + data[ZSTD_STEP_BYTES:]
+        return piece, self._inflater.unused_data
 
 
 _BROKEN = (zlib.error, brotli.error, zstandard.ZstdError)
@@ -86,25 +99,30 @@ _BROKEN = (zlib.error, brotli.error, zstandard.ZstdError)
 class ContentDecoder:
     """Decodes one body. `feed` what arrives, then `read` until it gives nothing; `end` at the body's end."""
 
-    __slots__ = ("_left_bytes", "_pending", "_unpacker")
+    __slots__ = ("_at", "_left_bytes", "_pending", "_unpacker")
 
     def __init__(self, unpacker: _Unpacker, most_bytes: int) -> None:
         self._unpacker = unpacker
         self._left_bytes = most_bytes
         self._pending = b""
+        self._at = 0  # how much of it was taken
 
     def feed(self, data: bytes) -> None:
         """Take coded bytes; decodes nothing."""
-        self._pending += data
+        self._pending = self._pending[self._at :] + data
+        self._at = 0
 
     def read(self) -> bytes:
         """A piece of the decoded body, b"" when more is needed. Raises UpstreamFault("provider_garbled")."""
         unpacker = self._unpacker
         try:
             while True:
-                if not self._pending and not unpacker.more:
+                step = self._pending[self._at : self._at + unpacker.step_bytes]
+                if not step and not unpacker.more:
+                    self._pending, self._at = b"", 0
                     return b""
-                piece, self._pending = unpacker.unpack(self._pending)
+                piece, rest = unpacker.unpack(step)
+                self._at += len(step) - len(rest)
                 if piece:
                     break
         except _BROKEN:
