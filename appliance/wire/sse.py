@@ -15,6 +15,7 @@ _BOM = b"\xef\xbb\xbf"
 # wait for one more byte; `\r\r` does not (an LF after it opens the next event, as an empty line: harmless).
 _BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n|\r\r|\r\n\n|\n\r\n|\r\n\r(?=[^\n])|\n\r(?=[^\n])")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 
 
 class SseSplitter:
@@ -117,6 +118,11 @@ def comment(text: bytes) -> bytes:
     if b"\n" in text or b"\r" in text:
         raise ValueError("a comment is one line")
     return b": " + text + b"\n\n"
+
+
+def one_line(json: bytes) -> bytes:
+    """JSON without line ends: between its values they are blanks, and what others wrote may hold them."""
+    return json if b"\n" not in json and b"\r" not in json else json.translate(_BLANKS)
 
 
 def event(data: bytes, name: bytes | None = None) -> bytes:

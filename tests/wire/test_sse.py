@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.wire.sse import SseSplitter, comment, event, event_fields
+from appliance.wire.sse import SseSplitter, comment, event, event_fields, one_line
 from tests.wire.streams import cut, one_by_one
 
 LINES = st.lists(st.sampled_from([b"data: x", b"", b"", b": c", b"event: e", b"\n", b"\r", b"\r\n", b"\xef\xbb\xbf"]))
@@ -93,3 +93,7 @@ def test_comments_carry_nothing_and_keep_to_one_line() -> None:
             comment(text)
         with pytest.raises(ValueError):
             event(text)
+
+
+def test_json_is_put_on_one_line_and_means_the_same() -> None:
+    assert event(one_line(b'{\r\n"a":\n1}')) == b'data: {  "a": 1}\n\n'

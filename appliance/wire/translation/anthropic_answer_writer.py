@@ -28,12 +28,12 @@ from appliance.domain.stream import (
     UsageTold,
 )
 from appliance.wire.anthropic_messages import error_event, keep_alive
+from appliance.wire.sse import one_line
 from appliance.wire.translation.anthropic_answer_shapes import citation_object, stop_fields, usage_object
 from appliance.wire.translation.codec import Reply
 from appliance.wire.translation.seals import stamp
 
 _ENCODER = msgspec.json.Encoder()
-_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":'
 _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
@@ -86,7 +86,7 @@ class AnswerWriter:
                 return b""
             return (
                 self._heads[event.index]
-                + _one_line(_ENCODER.encode({"type": "citations_delta", "citation": citation}))
+                + one_line(_ENCODER.encode({"type": "citations_delta", "citation": citation}))
                 + b"}\n\n"
             )
         if isinstance(event, UsageTold):
@@ -123,7 +123,7 @@ class AnswerWriter:
         index = self._indexes[part] = self._next
         self._next += 1
         self._heads[part] = _DELTA % index
-        return _START % index + _one_line(_ENCODER.encode(block)) + b"}\n\n"
+        return _START % index + one_line(_ENCODER.encode(block)) + b"}\n\n"
 
     def _opened(self, event: PartOpened) -> bytes:
         if event.call is not None:
@@ -163,8 +163,3 @@ class AnswerWriter:
         }
         stop = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
         return b"event: message_delta\ndata: " + _ENCODER.encode(delta) + b"\n\n" + stop
-
-
-def _one_line(json: bytes) -> bytes:
-    """JSON without line ends: between its values they are blanks, and what a provider wrote may hold them."""
-    return json if b"\n" not in json and b"\r" not in json else json.translate(_BLANKS)

@@ -28,6 +28,7 @@ from appliance.domain.stream import (
     UsageTold,
 )
 from appliance.wire.gemini_generate import error_event
+from appliance.wire.sse import one_line
 from appliance.wire.translation.codec import Reply
 from appliance.wire.translation.gemini_generate_answer_shapes import FINISH, logprobs_object, usage_object
 from appliance.wire.translation.gemini_grounding import Places, grounding_object
@@ -153,7 +154,7 @@ class AnswerWriter:
         elif event.kind == "text":
             self._begins[event.index] = self._places.chars
         elif event.opaque is not None and event.opaque.dialect == "gemini_generate":
-            return self._part(bytes(event.opaque.raw))
+            return self._part(one_line(bytes(event.opaque.raw)))
         return b""
 
     def _closed(self, event: PartClosed) -> bytes:
@@ -164,7 +165,7 @@ class AnswerWriter:
         if told is None:
             self._broken = True
             return b""
-        return self._part(b'{"functionCall":' + _ENCODER.encode(told) + self._signature() + b"}")
+        return self._part(b'{"functionCall":' + one_line(_ENCODER.encode(told)) + self._signature() + b"}")
 
     def _sealed(self, seal: Seal) -> bytes:
         signature = signature_of(seal)

@@ -2,12 +2,13 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.domain.chat import Conversation
-from appliance.domain.stream import Answer, Event, fold
+from appliance.domain.chat import Conversation, ToolCall
+from appliance.domain.stream import Answer, Event, Stopped, fold, unfold
 from appliance.wire.translation.codec import Codec
 from appliance.wire.translation.codecs import CODECS
 from tests.wire.streams import cut
@@ -69,3 +70,12 @@ def test_a_stream_crosses_a_pair_unchanged(first: Codec, second: Codec, events: 
     once = pairs.streamed_through(first, events)
     twice = pairs.streamed_through(second, once)
     assert pairs.plain(fold(twice)) == fold(events)
+
+
+@EACH
+def test_arguments_that_a_model_wrote_on_several_lines_come_back_from_a_stream(codec: Codec) -> None:
+    call = ToolCall("c", "f", '{\n\n  "a":\r\n 1}')
+    events = unfold(Answer(id="a", model="m", parts=(call,), stop=Stopped("tool_calls")))
+    (part,) = fold(pairs.streamed_through(codec, events)).parts
+    assert isinstance(part, ToolCall)
+    assert msgspec.json.decode(part.arguments) == {"a": 1}
