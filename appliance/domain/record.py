@@ -65,8 +65,9 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request as it ended. `cost_nanos` is the sum over its attempts, `default_nanos` what always-default costs.
 
     `tier_asked` is the caller's wish in the text of domain.tier, `tier_sent` and `tier_served` those of the attempt
-    that answered. `status` is what the client was sent (499 when it left before any). `client`, `session` and `agent`
-    are those of a coding agent (policy/attribution.py).
+    that answered. `status` is what was handed to the client's connection, taken in full or not (499 when it left before
+    any was; where the record comes before the answer, what it was about to be). `client`, `session` and `agent` are
+    those of a coding agent (policy/attribution.py).
     """
 
     request_id: str

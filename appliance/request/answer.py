@@ -262,7 +262,7 @@ class Gateway:
         if work.client_gone:  # whatever else was about to be told, or handed to a socket that nobody reads
             if work.fault is None or work.fault.kind.code != "internal_error":
                 work.fault = CallerFault("client_gone")
-            if not (call.reply.sent_bytes or call.reply.commented_s):
+            if not call.reply.started:
                 work.status = 499
         now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)

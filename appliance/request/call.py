@@ -20,9 +20,9 @@ class Reply(Protocol):
     """How an answer goes back, whichever lane. Raises trio.BrokenResourceError when the client is gone."""
 
     started: bool
-    """Whether a status line was sent."""
+    """Whether a status line was handed to the connection; one that is found broken right then has taken nothing."""
     sent_bytes: int
-    """Body bytes sent so far."""
+    """Body bytes handed to the connection so far, whether or not it has sent them."""
 
     ended: bool
     """Whether the whole answer was handed to the connection."""

@@ -49,7 +49,6 @@ class FastReply:
 
     async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """The whole answer at once, in one send when it is small."""
-        self.started = True
         own: list[Header] = [*headers, (b"date", self._date())]
         if status not in NO_BODY_STATUS:
             own.append((b"content-length", b"%d" % len(body)))
@@ -69,12 +68,11 @@ class FastReply:
 
     async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:
         """Begin a chunked answer, always a 200; on HTTP/1.0 the end of the connection is its end."""
-        head = self._begin(headers)
+        head = self._head(headers)
         self.sent_bytes += len(first)
         await self._send(head + self._framed(first) if first and not self._head_only else head)
 
-    def _begin(self, headers: Sequence[Header]) -> bytes:
-        self.started = True
+    def _head(self, headers: Sequence[Header]) -> bytes:
         own: list[Header] = [*headers, (b"date", self._date())]
         if self._http10:
             self.close = True
@@ -91,7 +89,8 @@ class FastReply:
             return
         data = self._framed(comment) if self.started else b""
         if not self.started:
-            head = self._begin(headers)
+            head = self._head(headers)
+            self.started = True
             data = head + self._framed(comment)
         self._pending = data[self._stream.send_now(data) :]
 
@@ -100,15 +99,24 @@ class FastReply:
         if self.busy or self._pending:
             return data
         sent_bytes = self._stream.send_now(data) if self.close else self._stream.send_soon(data)
-        return data[sent_bytes:] if sent_bytes else data
+        if not sent_bytes:
+            return data
+        self.started = True
+        return data[sent_bytes:]
 
     async def _send(self, data: bytes) -> None:
         if self.busy:  # an earlier send was cut short: whatever follows would be read as its rest
             raise trio.BrokenResourceError
         if self._pending:
             data, self._pending = self._pending + data, b""
+        first, self.started = not self.started, True
         self.busy = True
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            if first:  # the connection was broken before, and has taken nothing
+                self.started, self.sent_bytes = False, 0
+            raise
         self.busy = False
 
     def _connection(self, headers: list[Header]) -> None:

@@ -249,33 +249,39 @@ class Client:
             asked.tier for asked in self._stage.provider.asked if not asked.answered and not asked.ours.closed
         ]
 
-    async def _take(self, data: bytes) -> None:
+    def _reach(self) -> None:
         assert not self.ended, "nothing follows the end"
-        if self.gone:
+        if self.gone:  # a connection that is found broken takes nothing, not even a status line
             raise trio.BrokenResourceError
+
+    async def _take(self, data: bytes) -> None:
+        self.sent_bytes += len(data)  # handed over, as the lanes count it: what a slow client has taken is its body
         self.busy = True
         if self._gate is not None:
             await self._gate.wait()
         self.busy = False
         self.body += data
-        self.sent_bytes += len(data)
         self.pieces.append((trio.current_time(), data))
 
     async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        self._reach()
         self._begin(status, headers)
         await self._take(body)
         self._end()
 
     async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:
+        self._reach()
         self._begin(200, headers)
         await self._take(first)
 
     async def send(self, data: bytes) -> None:
         assert self.started
+        self._reach()
         await self._take(data)
 
     async def end(self, last: bytes = b"") -> None:
         assert self.started
+        self._reach()
         await self._take(last)
         self._end()
 

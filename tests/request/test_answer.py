@@ -112,6 +112,7 @@ async def test_the_client_leaves_between_the_start_and_its_first_byte(clock: Moc
     assert s.story() == [("default", 0.0, "client_gone", 2.0)]
     assert s.provider.asked[0].gone_s == 2.0
     assert (s.request.to_start_s, s.request.client_gone) == (1.0, True)
+    assert (s.request.status, client.status) == (200, 200), "what was handed over, though nobody has taken it"
 
 
 async def test_the_client_leaves_in_mid_stream(clock: MockClock, stage: Make) -> None:
@@ -176,6 +177,21 @@ async def test_a_client_that_left_before_the_last_bytes_has_left_though_the_sock
     s.check()
     assert (s.request.client_gone, s.request.error_code, s.request.status) == (True, "client_gone", 200)
     assert (s.attempts[0].outcome, s.attempts[0].cost_state) == ("won", "known")
+
+
+async def test_a_client_that_leaves_while_it_is_slow_to_take_a_whole_answer_was_sent_that(
+    clock: MockClock, stage: Make
+) -> None:
+    s = stage(default=whole(1.0, COMPLETION))
+    call, client = s.prepare({})
+    client.slow()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leaves(2.0), call, client)
+        await s.run(call)
+    s.check()
+    assert client.body == b""
+    assert (s.request.client_gone, s.request.status, client.status) == (True, 200, 200)
+    assert s.request.sent_bytes == client.sent_bytes > 0
 
 
 async def test_a_client_that_left_is_told_of_no_fault_and_the_row_says_that_it_left(

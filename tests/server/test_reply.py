@@ -187,3 +187,22 @@ async def test_a_value_cannot_end_its_line(wire: Wire) -> None:
     await wire.reply(head_of()).whole(200, [(b"x-a", b"1\r\nset-cookie: b")], b"")
     got = wire.take()
     assert b"\r\nset-cookie" not in got and b"x-a: 1%0D%0Aset-cookie: b\r\n" in got
+
+
+@pytest.mark.parametrize("size", [4, JOIN_BYTES + 1], ids=["small", "large"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_connection_that_is_found_broken_has_taken_nothing(wire: Wire, size: int, streamed: bool) -> None:
+    wire.theirs.close()
+    reply = wire.reply(head_of())
+    with pytest.raises(trio.BrokenResourceError):
+        await (reply.start([], b"z" * size) if streamed else reply.whole(200, [], b"z" * size))
+    assert (reply.started, reply.ended, reply.sent_bytes) == (False, False, 0)
+
+
+async def test_what_was_sent_before_a_connection_broke_was_sent(wire: Wire) -> None:
+    reply = wire.reply(head_of())
+    await reply.start([], b"first")
+    wire.theirs.close()
+    with pytest.raises(trio.BrokenResourceError):
+        await reply.send(b"more")
+    assert (reply.started, reply.ended, reply.sent_bytes) == (True, False, 9)
