@@ -7,7 +7,7 @@ and the client are ours. All times are seconds after the beginning, exact.
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ import trio
 import trio.testing
 
 from appliance.domain.identity import ApiKey, Organisation
+from appliance.domain.profile import NO_PROFILES, Profile
 from appliance.domain.record import AttemptRecord, RequestRecord, Settled
 from appliance.http1.limits import Limits
 from appliance.net.stream import SocketStream
@@ -333,6 +334,7 @@ class Stage:
         settings: dict[str, Any] | None = None,
         key: dict[str, Any] | None = None,
         provider: dict[str, Any] | None = None,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
         race_slots: int = 1000,
     ) -> None:
         self.nursery = nursery
@@ -361,6 +363,7 @@ class Stage:
             pool=self.pool,
             unix_s=lambda: 1_790_000_000.0 + trio.current_time(),
             on_settled=self.settled.append,
+            profiles=profiles,
         )
         nursery.start_soon(self.pool.run)
         nursery.start_soon(pulse.run, self.gateway, lambda: None)

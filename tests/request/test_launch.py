@@ -29,9 +29,8 @@ def three(stage: Make, **scripts: Any) -> Stage:
 
 
 async def test_a_tier_that_is_asked_for_by_a_header(clock: MockClock, stage: Make) -> None:
-    s = stage(scripts={None: whole(0.0, COMPLETION)})
     profile = Profile("By header", "http://header.test/v1", tier_headers={"flex": ("X-Shared-Type", "flex")})
-    s.gateway.planner._profiles = {"by-header": profile}
+    s = stage(scripts={None: whole(0.0, COMPLETION)}, profiles={"by-header": profile})
     s.directory.with_provider(
         "header", OTHER, base_url="http://header.test/v1", models=("m",), tiers=("flex", "default"), profile="by-header"
     )
