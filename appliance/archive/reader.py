@@ -18,7 +18,7 @@ from appliance.archive.segment import (
     decode,
     decode_header,
 )
-from appliance.domain.record import ArchiveRecord, Begun
+from appliance.domain.record import ArchiveRecord, Begun, Observed
 
 CHUNK_BYTES = 1024 * 1024
 _NAME = re.compile(r"(\d{8})\.segment(\.zst)?", re.ASCII)
@@ -52,6 +52,7 @@ class SegmentReport(msgspec.Struct, frozen=True):
     compressed: bool
     records: int
     begun: int
+    observed: int
     size_bytes: int
     torn_bytes: int = 0
     damaged: int = 0
@@ -79,9 +80,14 @@ class Verification(msgspec.Struct, frozen=True):
         return sum(segment.begun for segment in self.segments)
 
     @property
+    def observed(self) -> int:
+        """How many of the records are `observed`."""
+        return sum(segment.observed for segment in self.segments)
+
+    @property
     def settled(self) -> int:
         """How many of the records are `settled`."""
-        return self.records - self.begun
+        return self.records - self.begun - self.observed
 
     @property
     def torn_bytes(self) -> int:
@@ -140,12 +146,14 @@ class ArchiveReader:
         return Verification(tuple(self._verify(number) for number in numbers), tuple(missing))
 
     def _verify(self, number: int) -> SegmentReport:
-        scan, records, begun, undecodable, fault = Scan(), 0, 0, 0, None
+        scan, records, begun, observed, undecodable, fault = Scan(), 0, 0, 0, 0, None
         sizes = _Sizes()
         try:
             for _, payload in self._scan(number, scan, sizes):
                 try:
-                    begun += isinstance(decode(payload), Begun)
+                    record = decode(payload)
+                    begun += isinstance(record, Begun)
+                    observed += isinstance(record, Observed)
                     records += 1
                 except (msgspec.DecodeError, RecursionError):
                     undecodable += 1
@@ -156,7 +164,7 @@ class ArchiveReader:
         torn = max(0, sizes.size_bytes - scan.good_end) if sizes.size_bytes > HEADER_BYTES or fault is None else 0
         compressed = segments_in(self._files).get(number, "").endswith(".zst")
         return SegmentReport(
-            number, compressed, records, begun, sizes.size_bytes, torn, scan.damaged, undecodable, fault
+            number, compressed, records, begun, observed, sizes.size_bytes, torn, scan.damaged, undecodable, fault
         )
 
     def _scan(self, number: int, scan: Scan, sizes: "_Sizes | None" = None) -> Iterator[tuple[int, bytes]]:

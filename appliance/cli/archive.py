@@ -21,7 +21,7 @@ def _folder(place: Place) -> Path:
 @click.command(epilog="Example: startline archive cat --request req_…")
 @with_place
 @click.option("--request", "request_id", metavar="ID", help="Only this request's records.")
-@click.option("--kind", type=click.Choice(["begun", "settled"]), help="Only records of this kind.")
+@click.option("--kind", type=click.Choice(["begun", "settled", "observed"]), help="Only records of this kind.")
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many records.")
 @json_option
 def cat(place: Place, request_id: str | None, kind: str | None, limit: int | None, as_json: bool) -> None:
@@ -32,21 +32,29 @@ def cat(place: Place, request_id: str | None, kind: str | None, limit: int | Non
     import msgspec
 
     from appliance.archive.reader import ArchiveReader
-    from appliance.domain.record import Begun
+    from appliance.domain.record import ArchiveRecord, Begun, Observed, Settled
 
     def named(value: msgspec.Struct) -> dict[str, object]:
-        return {name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__}
+        told = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {
+            name: named(one) if isinstance(one, msgspec.Struct) else msgspec.to_builtins(one)
+            for name, one in told.items()
+        }
+
+    def row_of(record: ArchiveRecord) -> dict[str, object]:
+        if isinstance(record, Settled):
+            attempts = [named(attempt) for attempt in record.attempts]
+            return {"kind": "settled", **named(record.request), "attempts": attempts}
+        return {"kind": "begun" if isinstance(record, Begun) else "observed", **named(record)}
 
     printed, repeats = 0, _Repeats()
     for entry in ArchiveReader(_folder(place)).records():
         record = entry.record
-        begun = isinstance(record, Begun)
-        if kind not in (None, "begun" if begun else "settled"):
+        row = row_of(record)
+        if kind not in (None, row["kind"]):
             continue
-        row: dict[str, object] = {"kind": "begun", **named(record)} if begun else {"kind": "settled"}
-        if not isinstance(record, Begun):
-            row |= {**named(record.request), "attempts": [named(attempt) for attempt in record.attempts]}
-        again = repeats.again(entry.position.segment, begun, str(row["request_id"]))
+        nth = record.attempt.ordinal if isinstance(record, Observed) else 0
+        again = repeats.again(entry.position.segment, f"{row['kind']} {nth}", str(row["request_id"]))
         if request_id not in (None, row["request_id"]):
             continue
         if again:
@@ -62,13 +70,13 @@ class _Repeats:
 
     def __init__(self) -> None:
         self._segment = 0
-        self._here: set[tuple[bool, str]] = set()
-        self._before: set[tuple[bool, str]] = set()
+        self._here: set[tuple[str, str]] = set()
+        self._before: set[tuple[str, str]] = set()
 
-    def again(self, segment: int, begun: bool, request_id: str) -> bool:
+    def again(self, segment: int, kind: str, request_id: str) -> bool:
         if segment != self._segment:
             self._segment, self._before, self._here = segment, self._here, set()
-        named = (begun, request_id)
+        named = (kind, request_id)
         known = named in self._here or named in self._before
         self._here.add(named)
         return known
@@ -76,8 +84,14 @@ class _Repeats:
 
 def _line(row: "dict[str, Any]") -> str:
     """A record for people: when, which, and how it came out."""
+    if row["kind"] == "observed":
+        one = row["attempt"]
+        rung = f"{one['provider']}/{one['model']} {one['tier_sent'] or 'untiered'}"
+        cost = dollars(one["cost_nanos"], 7) or "cost unknown"
+        words = ["observed", row["request_id"], f"attempt {one['ordinal']}", rung, one["outcome"], cost]
+        return "  ".join([*words, "again"] if "again" in row else words)
     at = datetime.fromtimestamp(row["at_unix_us"] / 1e6, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
-    words = [at, f"{row['kind']:<7}", row["request_id"], row["endpoint"], row["model_asked"], row["tier_asked"]]
+    words = [at, f"{row['kind']:<8}", row["request_id"], row["endpoint"], row["model_asked"], row["tier_asked"]]
     if row["kind"] == "begun":
         words.append("rungs " + ", ".join(rung["tier"] or "untiered" for rung in row["rungs"]))
     else:

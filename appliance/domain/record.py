@@ -1,4 +1,4 @@
-"""What is kept of a request: one request row, one row per attempt, and the two archive records. Never content.
+"""What is kept of a request: one request row, one row per attempt, and the archive records. Never content.
 
 The rule: a record is built once, when the request has settled, and is never changed. Times: `at_unix_us` is wall
 clock in microseconds; everything else is seconds since the last byte of the request body, on the monotonic clock.
@@ -30,6 +30,44 @@ REASONS: dict[str, str] = {
     "not_raced": "its answer cannot be assembled, or a default wish met a model without a cheap tier; default served",
     "chain_advanced": "an earlier route failed; a later one served",
 }
+
+
+PLAN_WORDS: dict[str, str] = {
+    "latest_launch": "the dearer rung is launched as late as the target allows",
+    "cheap_alone": "the cheap rung meets the target by itself; a launch for safety stays planned",
+    "dear_alone": "the cheap rung would not pay; it was left out",
+    "both_at_once": "only both rungs from the start meet the target",
+    "infeasible": "nothing meets the target; this comes nearest",
+    "hedges_capped": "the launches by time allowed here were used up; default served at once",
+    "explored": "planned otherwise than is cheapest, to learn how long a rung takes",
+}
+"""Why a plan is as it is."""
+
+
+class Forecast(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was expected when a race was planned. Probabilities are of a start within the deadline.
+
+    `chance` is the estimate itself, `chance_least` with the bound that planning used. `first` and `second` are places
+    in `rungs`, `launch_s` is the planned launch of the second. `cost_nanos` and `default_nanos` are what this plan and
+    always-default were expected to cost, with `input_tokens` and `output_tokens`. `why` is a word of PLAN_WORDS;
+    `samples` counts the observations behind the cheap rung's curve. `replans`: when it was planned anew, and the launch
+    then, in seconds.
+    """
+
+    target: float
+    chance: float
+    chance_least: float
+    first: int
+    second: int | None
+    launch_s: float | None
+    cost_nanos: int | None
+    default_nanos: int | None
+    why: str
+    samples: float
+    rungs: tuple[Rung, ...]
+    replans: tuple[tuple[float, float], ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -67,7 +105,9 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `tier_asked` is the caller's wish in the text of domain.tier, `tier_sent` and `tier_served` those of the attempt
     that answered. `status` is what was handed to the client's connection, taken in full or not (499 when it left before
     any was; where the record comes before the answer, what it was about to be). `client`, `session` and `agent` are
-    those of a coding agent (policy/attribution.py).
+    those of a coding agent (policy/attribution.py). `target` is the probability with which the answer should start
+    within `window_s`, `finish_s` the deadline of its last byte, `forecast` what was expected of the race, `preset` the
+    name of the one that was used, `size_class` that of the prompt (policy/latency.py).
     """
 
     request_id: str
@@ -107,6 +147,12 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     client: str | None = None
     session: str | None = None
     agent: str | None = None
+    target: float | None = None
+    finish_s: float | None = None
+    finish_met: bool | None = None
+    forecast: Forecast | None = None
+    preset: str | None = None
+    size_class: int = 0
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun", gc=False):
@@ -133,4 +179,16 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled", gc=Fa
     attempts: tuple[AttemptRecord, ...]
 
 
-ArchiveRecord = Begun | Settled
+class Observed(msgspec.Struct, frozen=True, array_like=True, tag="observed", gc=False):
+    """Archived when an attempt that was left running has ended after its request settled.
+
+    It takes the place of that attempt's row, and what it costs more is added to the request.
+    """
+
+    request_id: str
+    organisation_id: str
+    key_id: str
+    attempt: AttemptRecord
+
+
+ArchiveRecord = Begun | Settled | Observed

@@ -1,4 +1,5 @@
-"""Service tiers and `start_within`: the caller's wish, a tier word or a duration. The rule: one grammar, parsed here.
+"""Service tiers, `start_within` and `start_target`: a tier word, or a duration and a probability. The rule: one
+grammar, parsed here.
 
 Grammar: `default`, `priority`, `auto`, `flex`; or `HHh-MMm-SSs` (two digits each); or `30s`, `1m30s`, `1h`;
 or a number of seconds. A duration asks for a race: the answer starts within it, at the least cost.
@@ -15,12 +16,25 @@ TIER_WORDS: frozenset[str] = frozenset({"flex", "default", "priority", "auto"})
 _DASHED = re.compile(r"(\d\d)h-(\d\d)m-(\d\d)s", re.ASCII)
 _COMPACT = re.compile(r"(?:(\d{1,3})h)?(?:(\d{1,4})m)?(?:(\d{1,5}(?:\.\d{1,3})?)s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,3})?", re.ASCII)
+_PROBABILITY = re.compile(r"\d{0,2}(?:\.\d{1,6})?(?<=\d)", re.ASCII)
+
+
+DEFAULT_TARGET = 0.99
+LEAST_TARGET = 0.5
+MOST_TARGET = 0.9999
+"""A target is above the least, where promising would mean nothing, and at most the most, which no data could show."""
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A race window: the answer should start within `seconds` of the last byte of the request."""
+    """A race window: the answer should start within `seconds` of the last byte of the request.
+
+    `target`: the probability with which it should. `finish_s`: its last byte should come within that; of a request that
+    bounds its end alone `seconds` is the same.
+    """
 
     seconds: float
+    target: float = DEFAULT_TARGET
+    finish_s: float | None = None
 
 
 StartWithin = TierWord | Window
@@ -71,6 +85,23 @@ def parse_start_within(value: object, least_s: float = 1.0, most_s: float = 900.
     if not least_s <= seconds <= most_s:
         raise ValueError(f"start_within must be between {least_s:g} and {most_s:g} seconds")
     return Window(seconds)
+
+
+def parse_start_target(value: object) -> float:
+    """Read a `start_target` value: a probability such as 0.99, or "99%". Raises ValueError with a sentence."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("start_target must be a probability such as 0.99, or a text such as 99%")
+    if isinstance(value, str):
+        text = value.strip()
+        number = text.removesuffix("%").rstrip()
+        if not _PROBABILITY.fullmatch(number):
+            raise ValueError("start_target must be a probability such as 0.99, or a text such as 99%")
+        target = float(number) / 100.0 if text.endswith("%") else float(number)
+    else:
+        target = float(max(0, min(value, 1)))  # first: an integer may have more digits than any float
+    if not LEAST_TARGET < target <= MOST_TARGET:
+        raise ValueError(f"start_target must be above {LEAST_TARGET:g} and at most {MOST_TARGET:g}")
+    return target
 
 
 def _duration(text: str) -> float:

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from appliance.domain.money import CostState
-from appliance.domain.record import ArchiveRecord, AttemptRecord, Begun, RequestRecord, Settled
+from appliance.domain.record import ArchiveRecord, AttemptRecord, Begun, Observed, RequestRecord, Settled
 from appliance.store.handover import Item
 from appliance.store.rows import insert_attempts, insert_requests
 
@@ -131,6 +131,8 @@ class Committer:
                 continue
             if isinstance(record, Begun):
                 open_requests[record.request_id] = record
+                continue
+            if isinstance(record, Observed):
                 continue
             settled.append(record)
             open_requests.pop(record.request.request_id, None)

@@ -13,6 +13,7 @@ import structlog
 from appliance.domain.catalog import Provider
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.identity import ApiKey, Organisation
+from appliance.domain.preset import Preset
 from appliance.store.vault import Opener, Sealed, Vault
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -23,16 +24,19 @@ SECRET_ROW = "providers.secret"
 _ORGANISATION = ", ".join(Organisation.__struct_fields__)
 _KEY = ", ".join(ApiKey.__struct_fields__)
 _PROVIDER = ", ".join(Provider.__struct_fields__)
-_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers", "dialects", "aliases")
+_PRESET = ", ".join(Preset.__struct_fields__)
+_TEXT_OF_JSON = ("models", "addresses", "tiers", "headers", "dialects", "aliases", "ladder")
+NO_PRESETS: dict[str, Preset] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All of it at one moment: organisations by id, keys by public id, providers by organisation."""
+    """All of it at one moment: organisations by id, keys by public id, providers and presets by organisation."""
 
     organisations: dict[str, Organisation]
     keys: dict[str, ApiKey]
     providers: dict[str, tuple[Provider, ...]]
     sealed: dict[str, Sealed]
+    presets: dict[str, dict[str, Preset]] = {}
 
 
 EMPTY = Snapshot({}, {}, {}, {})
@@ -58,16 +62,21 @@ def load(connection: apsw.Connection) -> Snapshot:
         providers[provider.organisation_id].append(provider)
         if key_id is not None:
             sealed[provider.provider_id] = Sealed(key_id, salt, nonce, ciphertext)
+    presets: dict[str, dict[str, Preset]] = {}
+    for row in connection.execute(f"SELECT {_PRESET} FROM presets ORDER BY name"):  # noqa: S608
+        preset = _struct(Preset, row)
+        presets.setdefault(preset.organisation_id, {})[preset.name] = preset
     return Snapshot(
         {organisation.organisation_id: organisation for organisation in organisations},
         {key.public_id: key for key in keys},
         {organisation_id: tuple(listed) for organisation_id, listed in providers.items()},
         sealed,
+        presets,
     )
 
 
 def columns(value: msgspec.Struct, fields: Mapping[str, object] | None = None) -> tuple[list[str], list[Any]]:
-    """The column names and values of an organisation, key or provider; tuples and tables become JSON text.
+    """The column names and values of an organisation, key, preset or provider; tuples and tables become JSON text.
 
     `fields`: of these alone, with these values.
     """
@@ -113,6 +122,10 @@ class StoreDirectory:
     def providers(self, organisation_id: str) -> tuple[Provider, ...]:
         """See ports.Directory."""
         return self._snapshot.providers.get(organisation_id, ())
+
+    def presets(self, organisation_id: str) -> dict[str, Preset]:
+        """See ports.Directory."""
+        return self._snapshot.presets.get(organisation_id, NO_PRESETS)
 
     def secret(self, provider: Provider) -> str:
         """See ports.Directory; "" for a provider without a credential (a local server that asks for none)."""

@@ -9,6 +9,7 @@ import trio
 from appliance.domain.catalog import Provider
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.identity import ApiKey, KeyKind, Organisation
+from appliance.domain.preset import Preset
 from appliance.domain.record import Begun, Settled
 from appliance.store.keys import digest, make_token
 
@@ -26,6 +27,7 @@ class MemoryDirectory:
         self._keys: dict[str, ApiKey] = {}
         self._providers: dict[str, list[Provider]] = {}
         self._secrets: dict[str, str] = {}
+        self._presets: dict[str, dict[str, Preset]] = {}
         self._callbacks: list[Callable[[ApiKey], None]] = []
         self.tokens: dict[str, str] = {}
         """The text of each key made by `with_key`, by its name."""
@@ -63,6 +65,14 @@ class MemoryDirectory:
         provider = msgspec.convert(fields, Provider)
         listed.append(provider)
         self._secrets[provider.provider_id] = secret
+        self.generation += 1
+        return self
+
+    def with_preset(self, name: str, organisation_id: str = "org_test", **settings: object) -> "MemoryDirectory":
+        """Add a preset. `settings` are fields of Preset."""
+        fields = {"preset_id": f"preset_{name}", "organisation_id": organisation_id, "name": name} | settings
+        known = self._presets.get(organisation_id, {}) | {name: msgspec.convert(fields, Preset)}
+        self._presets[organisation_id] = dict(sorted(known.items()))
         self.generation += 1
         return self
 
@@ -108,6 +118,10 @@ class MemoryDirectory:
     def providers(self, organisation_id: str) -> tuple[Provider, ...]:
         """See ports.Directory."""
         return tuple(sorted(self._providers.get(organisation_id, ()), key=lambda provider: provider.position))
+
+    def presets(self, organisation_id: str) -> dict[str, Preset]:
+        """See ports.Directory."""
+        return self._presets.setdefault(organisation_id, {})
 
     def secret(self, provider: Provider) -> str:
         """See ports.Directory."""

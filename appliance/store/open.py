@@ -18,8 +18,10 @@ from appliance.store.database import look_only, open_database, unusable
 from appliance.store.directory import Snapshot, StoreDirectory, load
 from appliance.store.faults import WrongMasterKey
 from appliance.store.folder import DataFolder, master_key
+from appliance.store.latency import KeptLatency
 from appliance.store.ledger import OnStoreFailure, StoreLedger
 from appliance.store.organisations import ApiKeys, Organisations
+from appliance.store.presets import Presets
 from appliance.store.providers import Providers
 from appliance.store.schema import check, migrate
 from appliance.store.usage import Usage
@@ -58,6 +60,8 @@ class Store:
         self.organisations = Organisations(self.change, directory, random)
         self.api_keys = ApiKeys(self.change, directory, random)
         self.providers = Providers(self.change, directory, vault, random)
+        self.presets = Presets(self.change, directory, random)
+        self.latency = KeptLatency(writer, folder.database, vfs)
 
     async def change(self, function: Callable[[apsw.Connection], T]) -> T:
         """Run `function` as one transaction, synced; when this returns the directory shows it.

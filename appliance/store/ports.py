@@ -3,10 +3,12 @@
 In-memory versions serve the tests on virtual time; `store/ledger.py` and `store/directory.py` are the real ones.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from appliance.domain.catalog import Provider
 from appliance.domain.identity import ApiKey, Organisation
+from appliance.domain.preset import Preset
 from appliance.domain.record import Begun, Settled
 
 
@@ -23,6 +25,10 @@ class Directory(Protocol):
 
     def providers(self, organisation_id: str) -> tuple[Provider, ...]:
         """The organisation's providers in the operator's order."""
+        ...
+
+    def presets(self, organisation_id: str) -> Mapping[str, Preset]:
+        """The organisation's presets by name, in the order of names; the same object until they change."""
         ...
 
     def secret(self, provider: Provider) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from appliance.domain.record import AttemptRecord, RequestRecord
+from appliance.domain.record import AttemptRecord, Forecast, RequestRecord
 from appliance.domain.tokens import Tokens
 
 Row = tuple[Any, ...]
@@ -30,12 +30,17 @@ ATTEMPT_COLUMNS = _columns(AttemptRecord)
 _REQUEST_TOKENS = RequestRecord.__struct_fields__.index("tokens")
 _ATTEMPT_TOKENS = AttemptRecord.__struct_fields__.index("tokens")
 _TOKEN_COUNT = len(Tokens.__struct_fields__)
+_FORECAST = REQUEST_COLUMNS.index("forecast")
+_FORECAST_JSON = msgspec.json.Decoder(Forecast)
 _CHUNKS = (64, 16, 4, 1)
 
 
 def request_row(record: RequestRecord) -> Row:
-    """The values of REQUEST_COLUMNS."""
-    return _flat(record, record.tokens, _REQUEST_TOKENS)
+    """The values of REQUEST_COLUMNS; a forecast is JSON text."""
+    row = _flat(record, record.tokens, _REQUEST_TOKENS)
+    if record.forecast is None:
+        return row
+    return (*row[:_FORECAST], msgspec.json.encode(record.forecast).decode(), *row[_FORECAST + 1 :])
 
 
 def attempt_row(record: AttemptRecord) -> Row:
@@ -45,6 +50,8 @@ def attempt_row(record: AttemptRecord) -> Row:
 
 def request_from(row: Row) -> RequestRecord:
     """The record in the values of REQUEST_COLUMNS. Raises msgspec.ValidationError."""
+    if (text := row[_FORECAST]) is not None:
+        row = (*row[:_FORECAST], _FORECAST_JSON.decode(text), *row[_FORECAST + 1 :])
     return msgspec.convert(_nested(row, _REQUEST_TOKENS), RequestRecord, strict=False)
 
 

@@ -103,6 +103,34 @@ def _names_of_models(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE organisations ADD COLUMN aliases TEXT NOT NULL DEFAULT '{}'")
 
 
+def _deadline_engine(connection: apsw.Connection) -> None:
+    """Targets and presets; what was expected of a race; what is known of how long attempts take to start."""
+    for table, column in (
+        ("organisations", "start_target REAL"),
+        ("organisations", "finish_within TEXT"),
+        ("organisations", "explore INTEGER NOT NULL DEFAULT 1"),
+        ("api_keys", "start_target REAL"),
+        ("api_keys", "finish_within TEXT"),
+        ("api_keys", "preset TEXT"),
+        ("api_keys", "ladder TEXT"),
+        ("requests", "target REAL"),
+        ("requests", "finish_s REAL"),
+        ("requests", "finish_met INTEGER"),
+        ("requests", "forecast TEXT"),
+        ("requests", "preset TEXT"),
+        ("requests", "size_class INTEGER NOT NULL DEFAULT 0"),
+    ):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    connection.execute(
+        """CREATE TABLE presets(
+            preset_id TEXT PRIMARY KEY, organisation_id TEXT NOT NULL REFERENCES organisations, name TEXT NOT NULL,
+            model TEXT, ladder TEXT, start_within TEXT, start_target REAL, finish_within TEXT,
+            UNIQUE(organisation_id, name)
+        ) STRICT"""
+    )
+    connection.execute("CREATE TABLE latency(path TEXT PRIMARY KEY, counts BLOB NOT NULL) STRICT, WITHOUT ROWID")
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _first,
     _profiles,
@@ -110,6 +138,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _proxies,
     _attribution,
     _names_of_models,
+    _deadline_engine,
 )
 
 

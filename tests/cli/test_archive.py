@@ -11,6 +11,7 @@ from appliance.archive.writer import ArchiveWriter
 from appliance.cli.race_watch import play
 from appliance.cli.selftest import selftest_world
 from appliance.cli.stage import staged
+from appliance.domain.record import Observed
 from tests.archive.records import begun, settled
 from tests.cli.terminal import Terminal
 from tests.cli.test_race_watch import WON
@@ -49,15 +50,19 @@ async def test_records_are_read_beside_the_server_and_damage_is_found(terminal: 
 
 def test_a_record_that_a_failing_disk_made_the_server_write_twice_is_marked(terminal: Terminal, tmp_path: Path) -> None:
     archive = ArchiveWriter(tmp_path / "archive", segment_bytes=1)
-    for record in (begun(1), settled(1), settled(1), begun(2)):
+    attempt = settled(1).attempts[0]
+    late = Observed(attempt.request_id, "org_a", "key_a", attempt)
+    for record in (begun(1), settled(1), settled(1), begun(2), late, late):
         archive.append([encode(record)])
     archive.close()
     terminal.environment["STARTLINE_DATA_FOLDER"] = str(tmp_path)
     rows = [msgspec.json.decode(line) for line in terminal.run("archive", "cat", "--json").stdout.splitlines()]
-    assert [row.get("again") for row in rows] == [None, None, True, None]
+    assert [row.get("again") for row in rows] == [None, None, True, None, None, True]
     assert [line.endswith("again") for line in terminal.run("archive", "cat").stdout.splitlines()] == [
-        False, False, True, False,
+        False, False, True, False, False, True,
     ]  # fmt: skip
+    told = terminal.run("archive", "cat", "--kind", "observed", "--limit", "1").stdout.split()
+    assert told[0] == "observed" and "openai/gpt-x" in told and "won" in told
 
 
 def test_where_there_is_none(terminal: Terminal) -> None:

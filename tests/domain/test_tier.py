@@ -10,6 +10,7 @@ from appliance.domain.tier import (
     TIER_WORDS,
     Window,
     canonical_tier,
+    parse_start_target,
     parse_start_within,
     recorded_tier,
     start_within_text,
@@ -120,3 +121,20 @@ def test_a_strangers_word_is_not_kept() -> None:
     assert recorded_tier(None) is None
     assert all(recorded_tier(word) == word for word in KNOWN_TIERS)
     assert recorded_tier("my secret") == OTHER_TIER
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [("99%", 0.99), ("99.9 %", 0.999), (" 95% ", 0.95), ("0.9", 0.9), (".75", 0.75), (0.9999, 0.9999), (0.51, 0.51)],
+)
+def test_a_target_is_a_probability(value: object, target: float) -> None:
+    assert parse_start_target(value) == pytest.approx(target)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "%", "99", "100%", "50%", "1", 0.5, 1, 0, -1, 10**400, True, None, [0.9], "0.9.9", "nan", "9e-1", "٩٩%"],
+)
+def test_what_is_no_target_is_refused_in_a_sentence(value: object) -> None:
+    with pytest.raises(ValueError, match="start_target must be"):
+        parse_start_target(value)

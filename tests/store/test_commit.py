@@ -10,13 +10,18 @@ import pytest
 from appliance.archive.reader import ArchiveReader
 from appliance.archive.segment import encode
 from appliance.archive.writer import ArchiveWriter
-from appliance.domain.record import ArchiveRecord, Begun, Settled
+from appliance.domain.record import ArchiveRecord, Begun, Observed, Settled
 from appliance.store.commit import NOTE_OPEN_AFTER_S, Committer, Recovery, interrupted
 from appliance.store.database import open_database
 from appliance.store.handover import Item
 from appliance.store.schema import migrate
 from tests.archive.disk import MemoryDisk
 from tests.archive.records import begun, request_id, settled
+
+
+def observed(number: int = 0) -> Observed:
+    end = settled(number)
+    return Observed(end.request.request_id, "org_a", "key_a", end.attempts[0])
 
 
 def item(record: ArchiveRecord) -> Item:
@@ -193,3 +198,14 @@ def test_an_interrupted_request_without_rungs_or_estimate_has_no_cost() -> None:
     assert (end.request.cost_nanos, end.request.cost_state) == (None, "unknown_usage")
     assert (end.request.status, end.request.error_code) == (0, "interrupted")
     assert isinstance(begun(1), Begun)
+
+
+def test_what_was_observed_later_is_in_the_archive_and_passes_a_replay(bench: Bench) -> None:
+    bench.batch(begun(1), settled(1))
+    bench.batch(observed(1))
+    bench.batch(begun(2), settled(2), observed(2), commit=False)
+    recovery = bench.kill()
+    assert (recovery.undecodable, recovery.interrupted) == (0, 0)
+    assert sorted(bench.rows()) == [request_id(1), request_id(2)]
+    kinds = [type(entry.record) for entry in ArchiveReader(bench.folder, files=bench.disk).records()]
+    assert kinds.count(Observed) == 2

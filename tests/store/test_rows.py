@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.domain.record import AttemptRecord, RequestRecord
+from appliance.domain.catalog import Rung
+from appliance.domain.record import AttemptRecord, Forecast, RequestRecord
 from appliance.store.database import open_database
 from appliance.store.rows import (
     ATTEMPT_COLUMNS,
@@ -79,3 +80,14 @@ def test_rows_that_are_there_stay_as_they_are(connection: apsw.Connection) -> No
 def test_wrong_types_are_refused(connection: apsw.Connection) -> None:
     with pytest.raises(apsw.ConstraintError):
         insert_requests(connection, [msgspec.structs.replace(settled(1).request, status="ok")])
+
+
+def test_a_forecast_is_kept_whole(connection: apsw.Connection) -> None:
+    rungs = (Rung("openai", "gpt-x", "flex"), Rung("local", "llama", None))
+    forecast = Forecast(
+        0.99, 0.995, 0.991, 0, 1, 6.8, 740, 1000, "latest_launch", 812.5, rungs, ((6.8, 7.25), (9.0, 9.5)), 1200, 300
+    )
+    facts = {"target": 0.99, "finish_s": 60.0, "finish_met": True, "forecast": forecast, "preset": "night"}
+    records = [settled(1, **facts, size_class=2).request, settled(2).request]
+    insert_requests(connection, records)
+    assert requests_in(connection) == records

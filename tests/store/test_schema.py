@@ -6,8 +6,11 @@ import apsw
 import pytest
 
 from appliance.store.database import open_database
+from appliance.store.directory import load
 from appliance.store.faults import NewerSchema, NotOurs
+from appliance.store.rows import REQUEST_COLUMNS, request_from, request_row
 from appliance.store.schema import MIGRATIONS, migrate
+from tests.archive.records import settled
 
 
 def names(connection: apsw.Connection) -> set[str]:
@@ -37,7 +40,7 @@ def test_a_new_database_gets_all_and_no_copy(tmp_path: Path) -> None:
 def test_an_upgrade_copies_first(tmp_path: Path) -> None:
     connection = open_database(tmp_path / "x.db")
     migrate(connection, tmp_path / "backups", 1)
-    connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1, '{}')")
+    connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1, '{}', NULL, NULL, 1)")
     assert migrate(connection, tmp_path / "backups", 2, (*MIGRATIONS, second)) == 1
     assert "added" in names(connection)
     (copy,) = (tmp_path / "backups").iterdir()
@@ -46,6 +49,30 @@ def test_an_upgrade_copies_first(tmp_path: Path) -> None:
     assert "added" not in names(old)
     assert old.execute("SELECT name FROM organisations").get == "acme"
     old.close()
+    connection.close()
+
+
+def test_what_an_older_version_wrote_is_read(tmp_path: Path) -> None:
+    """A request, an organisation and a key from before targets, presets and forecasts."""
+    connection = open_database(tmp_path / "x.db")
+    migrate(connection, tmp_path / "backups", 1, MIGRATIONS[:6])
+    connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', '30s', 1, 1, '{}')")
+    connection.execute(
+        "INSERT INTO api_keys VALUES('key_1', 'p', 'inference', 'org_1', 'k', x'00', x'00', 1, NULL, NULL, NULL, NULL,"
+        " NULL, 0, 'output', NULL)"
+    )
+    request = settled(1).request
+    older = dict(zip(REQUEST_COLUMNS, request_row(request), strict=True))
+    for name in ("target", "finish_s", "finish_met", "forecast", "preset", "size_class"):
+        del older[name]
+    marks = ", ".join("?" * len(older))
+    connection.execute(f"INSERT INTO requests({', '.join(older)}) VALUES({marks})", tuple(older.values()))
+    assert migrate(connection, tmp_path / "backups", 2) == 1
+    (row,) = connection.execute(f"SELECT {', '.join(REQUEST_COLUMNS)} FROM requests")
+    assert request_from(row) == request
+    snapshot = load(connection)
+    assert snapshot.organisations["org_1"].explore is True
+    assert (snapshot.keys["p"].ladder, snapshot.keys["p"].start_target, snapshot.presets) == (None, None, {})
     connection.close()
 
 

@@ -87,7 +87,7 @@ async def test_a_change_is_one_transaction(make: Make, connection: apsw.Connecti
     writer = make()
 
     def insert(connection: apsw.Connection) -> str:
-        connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1, '{}')")
+        connection.execute("INSERT INTO organisations VALUES('org_1', 'acme', 'default', 1, 1, '{}', NULL, NULL, 1)")
         return "done"
 
     def broken(connection: apsw.Connection) -> None:

@@ -168,4 +168,7 @@ async def read_body(request: Request, form: type[S]) -> S:
 
 def view(value: msgspec.Struct) -> dict[str, Any]:
     """A record as a JSON object by its fields' names, whatever form its type has in the archive."""
-    return {name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__}
+    told = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {
+        name: view(one) if isinstance(one, msgspec.Struct) else msgspec.to_builtins(one) for name, one in told.items()
+    }
