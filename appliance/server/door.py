@@ -14,6 +14,7 @@ from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.http1.write import response_head
 from appliance.net.stream import RECEIVE_BYTES
 from appliance.policy.address import Proxies, neighbourhood
+from appliance.request.facts import fault_headers
 from appliance.request.slots import Slots
 from appliance.wire.faults import fault_body
 
@@ -62,7 +63,7 @@ class Door:
         """Say why, as far as that goes without waiting, and close: soon if there is a place to wait, else at once."""
         body, kind = fault_body(fault, "openai_chat", "")
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+        headers += fault_headers(fault)
         try:
             accepted.setblocking(False)
             accepted.send(response_head(fault.status, headers) + body)

@@ -2,6 +2,7 @@
 
 import socket
 
+import msgspec
 import trio
 
 from appliance.policy.address import Proxies
@@ -16,7 +17,8 @@ async def _turned_away(rig: Rig, status: int, code: str) -> None:
     answer = await client.answer()
     assert (answer.status, answer.code, answer.complete) == (status, code, True)
     assert (answer.header("connection"), answer.header("retry-after")) == ("close", "1")
-    assert answer.json["error"]["startline"]["retryable"] is True
+    block = answer.json["error"]["startline"]
+    assert block["retryable"] is True and msgspec.json.decode(answer.header("x-startline-error") or "") == block
     assert await client.ended() == b""
     assert not client.was_reset
     await client.close()
