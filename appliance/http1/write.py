@@ -14,6 +14,9 @@ from appliance.http1.head import TOKEN, is_token
 LAST_CHUNK = b"0\r\n\r\n"
 """Ends a chunked body without trailers."""
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""The interim answer that a client waits for before it sends its body (RFC 9110 section 10.1.1)."""
+
 _PLAIN = bytes(range(32, 127)) + b"\t"
 _NAME = itemgetter(0)
 _LINE = b": ".join

@@ -31,6 +31,7 @@ from hypercorn.typing import ConnectionState
 from appliance.domain.errors import CallerFault
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
+from appliance.http1.write import CONTINUE
 from appliance.net.hangup import HangUps
 from appliance.net.stream import SocketStream
 from appliance.server.admin.desk import refusal
@@ -45,7 +46,6 @@ log = structlog.get_logger()
 HEAD_BYTES = 131_072  # the gate has its own limit, and writes a head anew in slightly more bytes
 MAX_RECV = 65_536
 CLOSE = (b"connection", b"close")
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PATIENCE = Patience(idle_s=75.0, head_s=30.0, body_s=30.0, body_total_s=300.0)
 LIMITS = Limits()
 

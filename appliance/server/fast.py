@@ -17,6 +17,7 @@ from appliance.domain.identity import ApiKey
 from appliance.http1.limits import Limits
 from appliance.http1.refusal import ProtocolRefusal
 from appliance.http1.request import RequestHead, RequestReader
+from appliance.http1.write import CONTINUE
 from appliance.net.stream import SocketStream
 from appliance.request.call import Call
 from appliance.request.endpoint import CHAT, Endpoint
@@ -28,8 +29,6 @@ LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
 READ_BYTES = 262_144
 """Read at a time: the prompt of a coding agent, head and all, comes in one piece, and is copied once less."""
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Phase(Enum):
