@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from appliance.domain.errors import CallerFault
 from appliance.domain.identity import KEY_PREFIXES, ApiKey, KeyKind
-from appliance.domain.tier import parse_start_within
 from appliance.policy.access import read_networks
 from appliance.server.admin.desk import Caller, Desk, read_body
 from appliance.store.faults import UnknownRow
@@ -78,9 +77,8 @@ async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
     """POST /admin/v1/keys."""
     new = await read_body(request, NewKey)
     now_unix_s = desk.now_unix_s()
+    desk.check_start_within(new.start_within)
     try:
-        if new.start_within is not None:
-            parse_start_within(new.start_within, desk.settings.start_within_least_s, desk.settings.start_within_most_s)
         read_networks(new.addresses or ())
     except ValueError as wrong:
         raise CallerFault("bad_request", f"{wrong}.") from None

@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
 from appliance.domain.errors import CallerFault
-from appliance.domain.tier import parse_start_within
 from appliance.server.admin.desk import Caller, Desk, read_body, view
 
 NAME = re.compile(r"(?!org_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -45,14 +44,6 @@ def _operator_only(caller: Caller) -> None:
         raise CallerFault("operator_only", "Only the operator may make or change organisations: startline organisation")
 
 
-def _check_start_within(desk: Desk, text: str | UnsetType | None) -> None:
-    if isinstance(text, str):
-        try:
-            parse_start_within(text, desk.settings.start_within_least_s, desk.settings.start_within_most_s)
-        except ValueError as wrong:
-            raise CallerFault("bad_request", f"{wrong}.") from None
-
-
 async def list_organisations(desk: Desk, caller: Caller, _: Request) -> object:
     """GET /admin/v1/organisations, oldest first."""
     known = desk.store.organisations.list()
@@ -68,7 +59,7 @@ async def create_organisation(desk: Desk, caller: Caller, request: Request) -> o
             "bad_request",
             "An organisation's name has letters, digits, dot, dash or underscore, and does not begin with org_.",
         )
-    _check_start_within(desk, new.start_within)
+    desk.check_start_within(new.start_within)
     made = await desk.store.organisations.create(
         new.name, now_unix_s=desk.now_unix_s(), start_within=new.start_within, race_slots=new.race_slots
     )
@@ -81,7 +72,7 @@ async def change_organisation(desk: Desk, caller: Caller, request: Request) -> o
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     if set(given) != {"aliases"}:
         _operator_only(caller)
-    _check_start_within(desk, change.start_within)
+    desk.check_start_within(change.start_within)
     name = request.path_params["organisation"]
     old = desk.store.organisations.show(name) if caller.operator else desk.organisation(caller, name)
     if isinstance(change.aliases, dict) and len(old.aliases | change.aliases) > MOST_ALIASES:
