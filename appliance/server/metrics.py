@@ -102,14 +102,13 @@ class Metrics(Collector):
         self._deadlines = Counts("startline_deadlines_total", "met")
         self._start = Times("startline_start_seconds", START_BUCKETS_S, "tier")
         self._overhead = Times("startline_overhead_seconds", OVERHEAD_BUCKETS_S)
-        self._gauges: dict[str, Callable[[], float]] = {}
         self._tables: dict[str, tuple[Labels, Callable[[], Mapping[Labels, float]]]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Report a number by asking for its value at each scrape."""
-        self._gauges[name] = read
+        self.watch_table(name, (), lambda: {(): read()})
 
     def watch_table(self, name: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]) -> None:
         """Report numbers by labels by asking for them at each scrape."""
@@ -156,19 +155,9 @@ class Metrics(Collector):
         texts = dict(METRICS)
         for table in tables:
             yield table.family(texts[table.name])
-        for name, read in self._gauges.items():
-            if name.endswith("_total"):
-                yield CounterMetricFamily(name.removesuffix("_total"), texts[name], value=read())
-            else:
-                yield GaugeMetricFamily(name, texts[name], value=read())
-
         for name, (labels, table_of) in self._tables.items():
-            text = texts[name]
-            family: Metric
-            if name.endswith("_total"):
-                family = CounterMetricFamily(name.removesuffix("_total"), text, labels=labels)
-            else:
-                family = GaugeMetricFamily(name, text, labels=labels)
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(name.removesuffix("_total"), texts[name], labels=labels)
             for row, value in table_of().items():
                 family.add_metric(row, value)
             yield family
