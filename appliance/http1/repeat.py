@@ -53,7 +53,6 @@ class LastHead:
         head.get = table.get
         head.content_length = length
         head.raw = raw
-        head.head_bytes = len(raw)
         return head
 
     def remember(self, head: "RequestHead") -> None:

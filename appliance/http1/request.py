@@ -30,7 +30,7 @@ class RequestHead:
     `target` is raw as sent; `path` and `query` (without `?`) are its parts, still percent-encoded. `headers` are in
     order, names lower-case, without upgrade offers; `get(name)` is the first value or None. `content_length` and
     `chunked` frame the body; `has_body` says whether there is one. `expect_continue`: the client waits for a 100.
-    `raw` is the head as received, `head_bytes` its length.
+    `raw` is the head as received.
     """
 
     __slots__ = (
@@ -39,7 +39,6 @@ class RequestHead:
         "expect_continue",
         "get",
         "has_body",
-        "head_bytes",
         "headers",
         "keep_alive",
         "kin",
@@ -63,7 +62,6 @@ class RequestHead:
     content_length: int | None
     chunked: bool
     has_body: bool
-    head_bytes: int
     raw: bytes
     kin: object
     """The same object for heads of a connection that differ only in their length."""
@@ -75,7 +73,7 @@ class RequestHead:
         twin.version, twin.headers, twin.get, twin.kin = self.version, self.headers, self.get, self.kin
         twin.content_length, twin.chunked, twin.has_body = self.content_length, self.chunked, self.has_body
         twin.keep_alive, twin.expect_continue = self.keep_alive, self.expect_continue
-        twin.raw, twin.head_bytes = self.raw, self.head_bytes
+        twin.raw = self.raw
         return twin
 
 
@@ -352,6 +350,5 @@ def _parse(raw: bytes, limits: Limits) -> RequestHead:
             raise ProtocolRefusal(417, "bad_expectation", "the only expectation met here is 100-continue")
         head.expect_continue = head.has_body
     head.raw = raw
-    head.head_bytes = len(raw)
     head.kin = fields
     return head
