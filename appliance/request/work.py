@@ -94,10 +94,17 @@ class Work:
         return "client_gone" if cause == "client_gone" or self.client_gone else "cancelled"
 
     def forget_frames(self) -> None:
-        """Let go of what the fault was raised through: frames that hold this request, prompt and all, as it holds them.
+        """Let go of what faults were raised through: frames that hold this request, prompt and all, as it holds them.
 
-        Such a cycle would wait for the garbage collector, which seldom runs here.
+        Such a cycle would wait for the garbage collector, which seldom runs here. An attempt's fault is often another
+        than the request's: the client had left, or a later attempt was better.
         """
-        fault = self.fault
-        if fault is not None:
-            fault.__traceback__ = fault.__cause__ = fault.__context__ = None
+        if self.fault is not None:
+            _forget_frames(self.fault)
+        for attempt in self.attempts:
+            if attempt.fault is not None:
+                _forget_frames(attempt.fault)
+
+
+def _forget_frames(fault: Fault) -> None:
+    fault.__traceback__ = fault.__cause__ = fault.__context__ = None

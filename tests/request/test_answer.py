@@ -20,6 +20,7 @@ from tests.request.stage import (
     SECRET,
     SILENCE,
     Client,
+    Meanwhile,
     Stage,
     at,
     chunk,
@@ -43,6 +44,11 @@ COMPLETION = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
 }
+
+
+def goes(_: Call, client: Client) -> None:
+    """The client leaves, and nobody hears of it before the next bytes for it."""
+    client.gone = True
 
 
 # -- the client leaves -------------------------------------------------------------------------------------------------
@@ -125,9 +131,6 @@ async def test_the_client_leaves_in_mid_stream(clock: MockClock, stage: Make) ->
 
 
 async def test_a_client_that_is_found_gone_by_writing_ends_the_same(clock: MockClock, stage: Make) -> None:
-    def goes(_: Call, client: Client) -> None:
-        client.gone = True
-
     s = stage(default=starts(1.0, "default", ends_s=9.0))
     await s.call(at(2.0, goes), stream=True)
     assert s.story() == [("default", 0.0, "client_gone", 9.0)], "found when there was something to write"
@@ -197,9 +200,6 @@ async def test_a_client_that_leaves_while_it_is_slow_to_take_a_whole_answer_was_
 async def test_a_client_that_left_is_told_of_no_fault_and_the_row_says_that_it_left(
     clock: MockClock, stage: Make
 ) -> None:
-    def goes(_: Call, client: Client) -> None:
-        client.gone = True
-
     s = stage(default=refuses(1.0, 503, "overloaded"))
     await s.call(at(0.5, goes))
     assert (s.request.client_gone, s.request.error_code, s.request.status) == (True, "client_gone", 499)
@@ -571,38 +571,49 @@ async def test_a_slot_is_given_back_when_the_plan_cannot_be_made(
     assert client.status == 500
 
 
-ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
-    "streamed": ({"default": starts(1.0, "default")}, {"stream": True}, 0),
-    "whole": ({"default": whole(1.0, COMPLETION)}, {}, 0),
-    "raced": ({"flex": SILENCE, "default": starts(1.0, "default")}, {"start_within": "10s"}, 0),
-    "caller's fault": ({}, {"start_within": "0.1s"}, 0),
-    "refused": ({"default": refuses(1.0, 500, "server_error")}, {}, 0),
-    "cut": ({"default": [(0.0, "close")]}, {}, 0),
-    "cut in mid-stream": ({"default": [*starts(1.0, "default")[:2], (2.0, "close")]}, {"stream": True}, 0),
+ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], Meanwhile | None]] = {
+    "streamed": ({"default": starts(1.0, "default")}, {"stream": True}, None),
+    "whole": ({"default": whole(1.0, COMPLETION)}, {}, None),
+    "raced": ({"flex": SILENCE, "default": starts(1.0, "default")}, {"start_within": "10s"}, None),
+    "caller's fault": ({}, {"start_within": "0.1s"}, None),
+    "refused": ({"default": refuses(1.0, 500, "server_error")}, {}, None),
+    "cut": ({"default": [(0.0, "close")]}, {}, None),
+    "cut in mid-stream": ({"default": [*starts(1.0, "default")[:2], (2.0, "close")]}, {"stream": True}, None),
     "all rungs refused": (
         {"flex": refuses(1.0, 429, "x", "retry-after: 1"), "default": refuses(1.0, 503, "x", "retry-after: 9")},
         {"start_within": "10s"},
-        0,
+        None,
     ),
     "not assembled": (
         {"flex": [(0.0, head() + chunk(delta("flex", {"audio": {"id": "a"}})) + chunk(DONE) + END)]},
         {"start_within": "10s"},
-        0,
+        None,
     ),
-    "client gone": ({"default": starts(1.0, "default", ends_s=9.0)}, {"stream": True}, 2.0),
-    "client gone in a race": ({"flex": SILENCE, "default": SILENCE}, {"start_within": "10s"}, 7.0),
+    "client gone": ({"default": starts(1.0, "default", ends_s=9.0)}, {"stream": True}, leaves(2.0)),
+    "client gone in a race": ({"flex": SILENCE, "default": SILENCE}, {"start_within": "10s"}, leaves(7.0)),
+    "client gone unnoticed, refused": ({"default": refuses(1.0, 500, "server_error")}, {}, at(0.5, goes)),
+    "client gone unnoticed, cut": (
+        {"default": [*starts(1.0, "default")[:2], (2.0, "close")]},
+        {"stream": True},
+        at(1.5, goes),
+    ),
+    "retried": (
+        {"default": [refuses(1.0, 503, "overloaded"), starts(1.0, "default")]},
+        {"stream": True, "retry": {"count": 1}},
+        None,
+    ),
 }
 
 
-@pytest.mark.parametrize(("scripts", "fields", "leaves_s"), ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(("scripts", "fields", "meanwhile"), ENDS.values(), ids=ENDS)
 async def test_nothing_of_a_request_waits_for_the_collector(
-    clock: MockClock, stage: Make, scripts: dict[str, Any], fields: dict[str, Any], leaves_s: float
+    clock: MockClock, stage: Make, scripts: dict[str, Any], fields: dict[str, Any], meanwhile: Meanwhile | None
 ) -> None:
     s = stage(**scripts)
     gc.collect()
     gc.disable()
     try:
-        await s.call(leaves(leaves_s) if leaves_s else None, **fields)
+        await s.call(meanwhile, **fields)
         left = [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, Work | Attempt | Call)]
     finally:
         gc.enable()
