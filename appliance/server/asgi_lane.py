@@ -66,6 +66,17 @@ class LaneLogger(Logger):
         """No access log: the request line may hold a key (`?key=`)."""
 
 
+class Http1Parser(h11.Connection):
+    """h11's connection, whose errors leave no ring: it raises them in a frame that holds them, and so all above it."""
+
+    def next_event(self) -> Any:
+        """See h11."""
+        try:
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            raise error.with_traceback(None) from None
+
+
 class Http1Protocol(H11Protocol):
     """H11Protocol that never changes to another protocol, and refuses as the fast lane does."""
 
@@ -73,6 +84,10 @@ class Http1Protocol(H11Protocol):
     """Why our own parser refused what comes next."""
     dialect = "admin"
     """In whose words it is told."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.connection = Http1Parser(h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Nothing to check: the gate passes HTTP/1.0 and 1.1 alone, and no offer to change."""

@@ -292,12 +292,13 @@ async def test_a_client_that_leaves_with_the_last_byte_is_not_waited_for(monkeyp
         await AsgiLane(quick).serve(served)
 
 
-async def test_a_connection_that_ended_leaves_no_rings_for_the_collector(rig: Rig) -> None:
+@pytest.mark.parametrize("more", [b"", b"POST / HTTP/1.1\r\n", b"\x00\r\n\r\n"], ids=["orderly", "begun", "garbage"])
+async def test_a_connection_that_ended_leaves_no_rings_for_the_collector(rig: Rig, more: bytes) -> None:
     async def visit() -> None:
         client = await rig.connect()
         await client.send(request("GET", "/healthz"))
         assert (await client.answer("GET")).status == 200
-        await client.send(request(key=rig.token, body=chat(stream=True)))
+        await client.send(request(key=rig.token, body=chat(stream=True)) + more)
         assert (await client.answer()).status == 200
         await client.close()
         await rig.until(lambda: rig.appliance.listeners.connections == 0)
