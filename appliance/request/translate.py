@@ -24,6 +24,7 @@ from appliance.wire.translation.codec import Codec, Reply, Source, Target, Writt
 from appliance.wire.translation.codecs import CODECS
 from appliance.wire.translation.stream import TranslatedStream
 from appliance.wire.translation.targets import home, most_output_tokens, quirks
+from appliance.wire.translation.utf8 import as_utf8
 
 _BY_NAME: Final[Mapping[str, Codec]] = {str(name): codec for name, codec in CODECS.items()}
 
@@ -160,7 +161,7 @@ class Translation:
     def whole(self, body: bytes, rung: Rung) -> bytes:
         """A whole answer of the provider's as one of the caller's dialect. Raises UpstreamFault."""
         codec = _BY_NAME[self._dialects[rung.provider]]
-        return self._codec.write_answer(codec.read_answer(body, self._source(rung)), self._reply)
+        return self._codec.write_answer(codec.read_answer(as_utf8(body), self._source(rung)), self._reply)
 
     def headers(self) -> list[Header]:
         """What the caller is told: the dialect that was spoken for it, and what was left out."""

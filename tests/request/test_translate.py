@@ -89,6 +89,15 @@ async def test_usage_is_told_in_a_chat_stream_only_where_it_was_asked_for(clock:
     assert events(client)[-1]["usage"]["completion_tokens"] == 15
 
 
+async def test_half_a_character_in_a_whole_answer_reads_as_a_mark(clock: MockClock, stage: Make) -> None:
+    ((at_s, data),) = whole(1.0, MESSAGE)
+    assert isinstance(data, bytes)
+    cut = [(at_s, data.replace(b"Hello", b"Hell\xc3"))]
+    s = stage(scripts={"standard_only": cut}, provider=PROVIDER)
+    client = await s.call(model=CLAUDE)
+    assert client.json()["choices"][0]["message"]["content"] == "Hell\ufffd"
+
+
 async def test_anthropic_before_chat_whole_and_streamed(clock: MockClock, stage: Make) -> None:
     s = stage(default=[whole(0.0, COMPLETION), starts(1.0, "default")], provider=COMPATIBLE)
     told = (await ask_messages(s)).json()

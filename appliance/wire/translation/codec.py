@@ -61,7 +61,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class AnswerReader(Protocol):
-    """Reads one streamed answer. Memory is bounded by one event of the provider, and a few words for each part."""
+    """Reads one streamed answer, in UTF-8. Memory is bounded by one event of the provider and a few words a part."""
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completed; the same in all whatever the cuts. Nothing after `Ended` or `Failed`."""
@@ -86,7 +86,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     - `read_request(body)`: what was asked. Raises CallerFault bad_json, bad_request or inexpressible, naming the field.
     - `write_request(conversation, target)`: the body to send. Raises Inexpressible. Same conversation, same bytes.
     - `answer_reader(source)`, `answer_writer(reply)`: for one streamed answer.
-    - `read_answer(body, source)`: a whole answer. Raises UpstreamFault for an error inside a 200, or garbage.
+    - `read_answer(body, source)`: a whole answer, in UTF-8. Raises UpstreamFault for an error inside a 200, or garbage.
     - `write_answer(answer, reply)`: the body of a whole answer.
     """
 

@@ -9,6 +9,7 @@ from appliance.domain.stream import Event, Failed, Ping
 from appliance.domain.tokens import Tokens
 from appliance.wire.dialect import StreamReader
 from appliance.wire.translation.codec import AnswerReader, AnswerWriter
+from appliance.wire.translation.utf8 import as_utf8
 
 _PING = Ping()
 
@@ -65,7 +66,7 @@ class TranslatedStream:
             return b""
         inner = self._inner
         raw = inner.feed(data)
-        said = self._say(self._reader.feed(raw)) if raw else b""
+        said = self._say(self._reader.feed(as_utf8(raw))) if raw else b""
         if not said and raw.startswith(b":") and inner.started:
             said = self._writer.write(_PING)  # the provider keeps its stream open, so we keep ours
         self._note()
@@ -103,7 +104,7 @@ class TranslatedStream:
         self.events, self.tier, self.usage = inner.events, inner.tier, inner.usage
         self.response_id, self.early = inner.response_id, inner.early
         if inner.terminal:
-            last = [*self._reader.feed(inner.terminal_event or b""), *self._reader.eof()]
+            last = [*self._reader.feed(as_utf8(inner.terminal_event or b"")), *self._reader.eof()]
             said = self._say(last)
             if self.fault is None:
                 self.terminal_event, self.terminal = said, True

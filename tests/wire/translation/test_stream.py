@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+from appliance.domain.chat import ToolCall
 from appliance.domain.errors import UpstreamFault
+from appliance.domain.stream import ArgumentsDelta, Ended, Event, PartClosed, PartOpened, Started, Stopped, TextDelta
 from appliance.request.dialects import DIALECTS
 from appliance.wire.translation.codec import Reply, Source
 from appliance.wire.translation.codecs import CODECS
@@ -89,3 +91,26 @@ def test_what_only_translation_cannot_read_is_a_fault_too() -> None:
     reader = TranslatedStream(inner, Reader(), CODECS["anthropic_messages"].answer_writer(REPLY))  # type: ignore[arg-type]
     assert reader.feed(golden("chat_text", "openai")) == b""
     assert reader.fault is not None and reader.fault.code == "provider_garbled" and not reader.terminal
+
+
+@pytest.mark.parametrize("ours", ["openai_chat", "openai_responses", "anthropic_messages", "gemini_generate"])
+def test_half_a_character_in_words_or_arguments_reads_as_a_mark_and_the_stream_goes_on(ours: str) -> None:
+    theirs = "anthropic_messages" if ours == "gemini_generate" else "gemini_generate"
+    events: list[Event] = [
+        Started("a", "m"),
+        PartOpened(0, "text"),
+        TextDelta(0, "half?"),
+        PartClosed(0),
+        PartOpened(1, "tool_call", ToolCall("c", "f", "")),
+        ArgumentsDelta(1, '{"a":"half?"}'),
+        PartClosed(1),
+        Stopped("tool_calls"),
+        Ended(),
+    ]
+    writer = CODECS[theirs].answer_writer(REPLY)  # type: ignore[index]
+    data = b"".join([writer.write(event) for event in events]).replace(b"?", b"\xe2\x82")
+    reader = stream(theirs, ours)
+    said = play(reader, data, 9)
+    assert reader.fault is None
+    whole = (said + (reader.terminal_event or b"")).decode()
+    assert whole.count("half\ufffd") >= 2
