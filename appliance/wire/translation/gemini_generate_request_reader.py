@@ -286,17 +286,15 @@ def _tools(tools: list[dict[str, Raw]], extras: dict[str, Raw]) -> tuple[AnyTool
     for number, tool in enumerate(tools):
         for kind, value in tool.items():
             at = f"tools[{number}].{kind}"
+            if value == _NULL:
+                continue  # in proto JSON it is not there
             if kind == "functionDeclarations":
                 known += [_declared(one, extras) for one in read(_DECLARATIONS, value, at)]
-            elif _is_search(kind, value):
+            elif kind == "googleSearch" and all(given == _NULL for given in read(_FIELDS, value, at).values()):
                 known.append(WebSearch())
             else:
                 known.append(NativeTool("gemini_generate", kind, Raw(_ENCODER.encode({kind: value}))))
     return tuple(known)
-
-
-def _is_search(kind: str, value: Raw) -> bool:
-    return kind == "googleSearch" and not any(given != _NULL for given in _FIELDS.decode(value).values())
 
 
 def _declared(declared: shapes.FunctionDeclaration, extras: dict[str, Raw]) -> Tool:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.domain.errors import CallerFault
+
 _NAMES: Final = {
     "any_of": "anyOf",
     "max_items": "maxItems",
@@ -27,8 +29,16 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def json_schema(schema: msgspec.Raw) -> msgspec.Raw:
-    """A `Schema` of Google's as JSON Schema; one that is JSON Schema already means the same after."""
-    return msgspec.Raw(_ENCODER.encode(_schema(_DECODER.decode(schema))))
+    """A `Schema` of Google's as JSON Schema; one that is JSON Schema already means the same after.
+
+    Raises CallerFault bad_json.
+    """
+    try:
+        return msgspec.Raw(_ENCODER.encode(_schema(_DECODER.decode(schema))))
+    except RecursionError:
+        raise CallerFault("bad_json", "A schema is nested too deeply.") from None
+    except msgspec.DecodeError:
+        raise CallerFault("bad_json", "A schema is not valid JSON.") from None
 
 
 def _schema(value: Any) -> Any:
@@ -63,7 +73,7 @@ def _order(told: dict[str, Any]) -> None:
     order = told.pop("propertyOrdering", None)
     properties = told.get("properties")
     if isinstance(order, list) and isinstance(properties, dict):
-        first = {name: properties[name] for name in order if name in properties}
+        first = {name: properties[name] for name in order if isinstance(name, str) and name in properties}
         told["properties"] = first | properties
 
 

@@ -274,3 +274,11 @@ def test_what_only_google_has_is_dropped_if_harmless_and_else_refused(body: dict
     else:
         with pytest.raises(Inexpressible):
             OPENAI_CHAT.write_request(asked, pairs.target(OPENAI_CHAT))
+
+
+def test_a_search_that_is_null_is_none_and_one_that_is_no_object_is_the_callers_fault() -> None:
+    body = b'{"contents":[],"tools":[{"googleSearch":%s}]}'
+    assert read_request(body % b"null").tools == ()
+    with pytest.raises(CallerFault) as caught:
+        read_request(body % b"[]")
+    assert (caught.value.code, caught.value.param) == ("bad_request", "tools[0].googleSearch")
