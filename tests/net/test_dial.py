@@ -197,9 +197,9 @@ async def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(nurse
         return address == "192.0.2.1"
 
     dial = Dialer(Resolver(0.0, rebinding), allowed).public
-    with trio.move_on_after(0.1) as patience, pytest.raises((OSError, trio.Cancelled)):
+    with trio.move_on_after(0.1), pytest.raises(OSError):  # unreachable at once, or silent
         await dial("a.test", server.port, None)
-    assert asked == 1 and judged[0] == "192.0.2.1" and patience is not None
+    assert asked == 1 and judged[0] == "192.0.2.1"
     with pytest.raises(NotPublic):
         await dial("a.test", server.port, None)
     assert server.connections == 0
