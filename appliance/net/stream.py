@@ -321,7 +321,10 @@ class SocketStream:
             self.close()
 
     def close(self) -> None:
-        """Close at once, without a farewell; wakes whoever waits on it with trio.ClosedResourceError."""
+        """Close at once, without a farewell; wakes whoever waits on it with trio.ClosedResourceError.
+
+        What `send_soon` has kept counts as sent: it still goes out, as far as the socket takes it.
+        """
         if not self.closed:
             self.send_kept()
             self.closed = True

@@ -21,7 +21,7 @@ QUEUES: tuple[tuple[str, str], ...] = (
     ("races", "Races of the organisation that runs most: `race_slots`, unless it has its own."),
     ("suspects", "Models and tiers of providers that have a breaker."),
     ("idle_provider_connections", "Connections kept for reuse, of the provider that has most."),
-    ("name_lookups", "Names being looked up or waiting for it; more fail at once."),
+    ("name_lookups", "Threads that look up names; what would need more fails at once."),
     ("threads", "Threads at work for the admin routes; others wait with their request."),
     ("failed_key_addresses", "Client addresses with keys that were not good; the oldest is forgotten."),
     ("log_lines", "Lines of requests that wait for others."),
