@@ -12,7 +12,7 @@ from appliance.domain.errors import CallerFault
 from appliance.domain.tier import canonical_tier
 from appliance.wire.body import RequestBody
 from appliance.wire.dialect import Asked, Framing, WhyNotRaced
-from appliance.wire.openai_request import MOST_MODEL_CHARACTERS, OURS, start_within_of
+from appliance.wire.openai_request import MOST_MODEL_CHARACTERS, OURS, sound_limit, start_within_of
 from appliance.wire.routing_fields import read_options
 
 _ENCODER = msgspec.json.Encoder()
@@ -83,7 +83,7 @@ def read_asked(
         service_tier=tier,
         start_within=within,
         include_usage=True,
-        max_output_tokens=most,
+        max_output_tokens=sound_limit(most),
         estimated_input_tokens=body.size_bytes // 4,
         body=body,
         not_raced=not_raced,

@@ -60,21 +60,24 @@ def read_asked(
                 most = None  # the provider says what is wrong with it
             if most is not None:
                 break
-    if most is not None and not 0 <= most <= MOST_OUTPUT_TOKENS:
-        most = None
     return Asked(
         model=model,
         stream=stream,
         service_tier=tier,
         start_within=within,
         include_usage=stream and _includes_usage(body),
-        max_output_tokens=most,
+        max_output_tokens=sound_limit(most),
         estimated_input_tokens=body.size_bytes // 4,
         body=body,
         not_raced=not_raced,
         options=options,
         ours=ours,
     )
+
+
+def sound_limit(most: int | None) -> int | None:
+    """A limit of the output as the caller named it; None if there is none, or it is no sound one."""
+    return most if most is not None and 0 <= most <= MOST_OUTPUT_TOKENS else None
 
 
 LONGEST_S = 1e9

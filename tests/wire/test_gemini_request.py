@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from appliance.domain.errors import CallerFault
+from appliance.wire import gemini_generate
 from appliance.wire.body import RequestBody
 from appliance.wire.gemini_request import config_of, model_and_action, model_path, tier_of
 
@@ -46,3 +47,9 @@ def test_a_config_that_cannot_be_read_is_the_providers_to_refuse() -> None:
     assert config_of(body(generationConfig={"maxOutputTokens": 5})).max_output_tokens == 5
     for wrong in (body(), body(generationConfig=3), body(generationConfig={"maxOutputTokens": "x"})):
         assert config_of(wrong).max_output_tokens is None
+
+
+@pytest.mark.parametrize(("told", "limit"), [(b"5", 5), (b"-5", None), (b"1" + b"0" * 24, None)])
+def test_a_limit_of_the_output_that_no_model_has_is_none(told: bytes, limit: int | None) -> None:
+    body = RequestBody.decode(b'{"contents":[],"generationConfig":{"maxOutputTokens":' + told + b"}}")
+    assert gemini_generate.read_request(body, None, "m:generateContent").max_output_tokens == limit
