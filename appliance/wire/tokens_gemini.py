@@ -5,12 +5,12 @@ leaves out what tools put into the prompt. Interactions count the same under oth
 `GenerateContentResponseUsageMetadata` and the `Usage` of its interactions.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 
 _MOST = 2**53
-_TRAFFIC = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
+TRAFFIC: Final = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
 
 
 def read_usage(usage: Any) -> Tokens:
@@ -41,7 +41,8 @@ def served_tier(usage: Any) -> Any:
     """The tier that a `usageMetadata` tells, in Google's word; Vertex tells it as the type of traffic."""
     if not isinstance(usage, dict):
         return None
-    return usage.get("serviceTier") or _TRAFFIC.get(usage.get("trafficType"))  # type: ignore[arg-type]
+    traffic = usage.get("trafficType")
+    return usage.get("serviceTier") or (TRAFFIC.get(traffic) if isinstance(traffic, str) else None)
 
 
 def _read(usage: Any, taken: tuple[str, str], cached: str, given: str, thought: str, total: str) -> Tokens:

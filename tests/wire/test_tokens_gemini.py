@@ -32,3 +32,7 @@ def test_the_tier_as_traffic() -> None:
     assert served_tier({"trafficType": "ON_DEMAND_FLEX"}) == "flex"
     assert served_tier({"serviceTier": "priority", "trafficType": "ON_DEMAND"}) == "priority"
     assert served_tier({"trafficType": "PROVISIONED_THROUGHPUT"}) is served_tier(None) is None
+
+
+def test_a_type_of_traffic_that_is_no_word_is_none() -> None:
+    assert served_tier({"trafficType": ["ON_DEMAND"]}) is None

@@ -109,10 +109,11 @@ def answer_to_openai(body: bytes, model: str, *, base64_wanted: bool) -> bytes:
     except UNREADABLE:
         raise UpstreamFault("provider_garbled", phase="body") from None
     used = read_gemini(answer.usage_metadata).input or 0
-    rows = [
-        {"object": "embedding", "index": index, "embedding": _packed(one.values) if base64_wanted else one.values}
-        for index, one in enumerate(answer.embeddings)
-    ]
+    try:
+        told = [_packed(one.values) if base64_wanted else one.values for one in answer.embeddings]
+    except OverflowError:  # of single precision
+        raise UpstreamFault("provider_garbled", phase="body") from None
+    rows = [{"object": "embedding", "index": index, "embedding": values} for index, values in enumerate(told)]
     usage = {"prompt_tokens": used, "total_tokens": used}
     return _ENCODER.encode({"object": "list", "data": rows, "model": model, "usage": usage})
 

@@ -14,6 +14,7 @@ from appliance.domain.errors import UpstreamFault
 from appliance.domain.stream import StopReason
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
 from appliance.wire.provider_errors import in_stream, word
+from appliance.wire.tokens_gemini import TRAFFIC
 from appliance.wire.translation.codec import Source
 
 STOPS: Final[dict[str, StopReason]] = {
@@ -53,7 +54,6 @@ FINISH: Final[dict[StopReason, str]] = {
     "filtered": "SAFETY",
     "refusal": "SAFETY",
 }
-_TRAFFIC: Final = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -232,7 +232,7 @@ def tokens_of(usage: UsageShape) -> Tokens:
 
 def tier_of(usage: UsageShape) -> str | None:
     """The tier served, in Google's word; Vertex tells it as the type of traffic."""
-    return word(usage.service_tier) or _TRAFFIC.get(usage.traffic_type or "")
+    return word(usage.service_tier) or TRAFFIC.get(usage.traffic_type or "")
 
 
 def usage_object(tokens: Tokens) -> dict[str, Any] | None:

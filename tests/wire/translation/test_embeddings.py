@@ -73,3 +73,10 @@ def test_answers() -> None:
         answer_to_gemini(b"{}", BATCH)
     with pytest.raises(UpstreamFault):
         answer_to_openai(b"[]", "m", base64_wanted=False)
+
+
+def test_a_number_beyond_single_precision_is_garbage_where_it_must_be_packed() -> None:
+    body = b'{"embeddings":[{"values":[1e300]}]}'
+    answer_to_openai(body, "m", base64_wanted=False)
+    with pytest.raises(UpstreamFault, match="provider_garbled"):
+        answer_to_openai(body, "m", base64_wanted=True)
