@@ -20,13 +20,15 @@ CostState = Literal["known", "estimated", "unknown_price", "unknown_usage", "not
 class Rates(msgspec.Struct, frozen=True):
     """Prices of one (provider, model, tier), in picodollars per token.
 
-    `long_context_tokens`: above that many input tokens `long` holds instead. `cache_write` None: billed as input.
+    `long_context_tokens`: above that many input tokens `long` holds instead. `cache_write` None: billed as input;
+    `cache_write_1h` None: as `cache_write`.
     """
 
     input: int
     output: int
     cached: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
     long_context_tokens: int | None = None
     long: "Rates | None" = None
 
@@ -55,7 +57,10 @@ def cost_of(tokens: Tokens, rates: Rates | None) -> Cost:
         cached = min(tokens.cached or 0, whole)
         written = min(tokens.cache_write or 0, whole - cached)
         picos += cached * ((rates.input if rates.cached is None else rates.cached) - rates.input)
-        picos += written * ((rates.input if rates.cache_write is None else rates.cache_write) - rates.input)
+        write_rate = rates.input if rates.cache_write is None else rates.cache_write
+        picos += written * (write_rate - rates.input)
+        if tokens.cache_write_1h and rates.cache_write_1h is not None:
+            picos += min(tokens.cache_write_1h, written) * (rates.cache_write_1h - write_rate)
     nanos = (picos + PICOS_PER_NANO // 2) // PICOS_PER_NANO
     return Cost(nanos, "known" if tokens.certainty == "known" else "estimated")
 

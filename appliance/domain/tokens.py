@@ -10,6 +10,7 @@ Certainty = Literal["known", "estimated", "unknown"]
 class Tokens(msgspec.Struct, frozen=True, gc=False):
     """`input` includes `cached` and `cache_write`; `output` includes `reasoning`. None: not told.
 
+    `cache_write_1h` is the part of `cache_write` that is kept for an hour; it costs more, and Anthropic alone tells it.
     The convention is OpenAI's; dialects that count otherwise are converted where they are read.
     """
 
@@ -19,6 +20,7 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
     cache_write: int | None = None
     reasoning: int | None = None
     certainty: Certainty = "unknown"
+    cache_write_1h: int | None = None
 
 
 UNKNOWN_TOKENS = Tokens()

@@ -25,7 +25,10 @@ LONGEST_MODEL = 200
 _DATED = re.compile(r"[-@](?:20\d\d-\d\d-\d\d|20\d{6})$", re.ASCII)
 
 Period = list[str | int | None]
-"""[from ISO date or "", input, output, cached, cache write (, threshold, the four above it)]; bare date: unknown."""
+"""[from ISO date or "", input, output, cached, cache write, for an hour (, threshold, the five above it)].
+
+A bare date: unknown from then.
+"""
 
 Override = tuple[str, str, str]
 """(price_as, model, tier) of an operator's row; tier "default" is what holds where no tier is sent."""
@@ -202,12 +205,12 @@ def _rates(numbers: list[str | int | None]) -> Rates | None:
     if not numbers:
         return None
     whole = msgspec.convert(numbers, list[int | None])
-    read, written, cached, cache_write = whole[:4]
+    read, written, cached, cache_write, cache_write_1h = whole[:5]
     if read is None or written is None:
         return None
-    if len(whole) == 4:
-        return Rates(read, written, cached, cache_write)
-    return Rates(read, written, cached, cache_write, whole[4], _rates(numbers[5:]))
+    if len(whole) == 5:
+        return Rates(read, written, cached, cache_write, cache_write_1h)
+    return Rates(read, written, cached, cache_write, cache_write_1h, whole[5], _rates(numbers[6:]))
 
 
 class _UsdRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -215,10 +218,11 @@ class _UsdRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Decimal | float = 0.0
     cached: Decimal | float | None = None
     cache_write: Decimal | float | None = None
+    cache_write_1h: Decimal | float | None = None
 
 
 def read_overrides(document: object) -> dict[Override, Rates]:
-    """Operators' prices: {price list: {model: {tier: {input, output, cached?, cache_write?}}}}, dollars per million.
+    """Operators' prices: {price list: {model: {tier: row}}}, a row as _UsdRow, in dollars per million tokens.
 
     Raises ValueError with a sentence that names the row.
     """
@@ -237,6 +241,7 @@ def read_overrides(document: object) -> dict[Override, Rates]:
                         _picos(row.output),
                         None if row.cached is None else _picos(row.cached),
                         None if row.cache_write is None else _picos(row.cache_write),
+                        None if row.cache_write_1h is None else _picos(row.cache_write_1h),
                     )
                 except (msgspec.ValidationError, ValueError) as wrong:
                     raise ValueError(f"prices: {price_as}.{model}.{tier}: {wrong}") from None

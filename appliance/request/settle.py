@@ -234,7 +234,9 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         "partial" if attempt.end == "complete" else attempt.target.provider.abort_billing,
     )
     if reader is not None and (early := reader.early) is not None and tokens.certainty == "estimated":
-        return Tokens(early.input, tokens.output, early.cached, early.cache_write, None, "estimated")
+        return Tokens(
+            early.input, tokens.output, early.cached, early.cache_write, None, "estimated", early.cache_write_1h
+        )
     told = work.tokens  # of the winner, who was asked the same: better than any guess from bytes
     if tokens.input and tokens.certainty == "estimated" and told.certainty == "known" and told.input is not None:
         return Tokens(told.input, tokens.output, 0, 0, None, "estimated")

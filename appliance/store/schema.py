@@ -131,6 +131,12 @@ def _deadline_engine(connection: apsw.Connection) -> None:
     connection.execute("CREATE TABLE latency(path TEXT PRIMARY KEY, counts BLOB NOT NULL) STRICT, WITHOUT ROWID")
 
 
+def _hour_writes(connection: apsw.Connection) -> None:
+    """How much of what was written into a provider's cache is kept for an hour, which costs more."""
+    for table in ("requests", "attempts"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN tokens_cache_write_1h INTEGER")
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _first,
     _profiles,
@@ -139,6 +145,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _attribution,
     _names_of_models,
     _deadline_engine,
+    _hour_writes,
 )
 
 

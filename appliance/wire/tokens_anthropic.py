@@ -20,7 +20,7 @@ def read_usage(usage: Any, certainty: Certainty = "known") -> Tokens:
     if plain is None and given is None:
         return UNKNOWN_TOKENS
     read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
-    details = usage.get("output_tokens_details")
+    details, lasting = usage.get("output_tokens_details"), usage.get("cache_creation")
     return Tokens(
         input=None if plain is None else plain + (read or 0) + (written or 0),
         output=given,
@@ -28,6 +28,7 @@ def read_usage(usage: Any, certainty: Certainty = "known") -> Tokens:
         cache_write=written,
         reasoning=_count(details, "thinking_tokens") if isinstance(details, dict) else None,
         certainty=certainty,
+        cache_write_1h=_count(lasting, "ephemeral_1h_input_tokens") if isinstance(lasting, dict) else None,
     )
 
 

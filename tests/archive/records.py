@@ -5,7 +5,7 @@ from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
 from appliance.domain.tokens import Tokens
 
 AT_UNIX_US = 1_700_000_000_000_000
-TOKENS = Tokens(1200, 300, 100, 0, 50, "known")
+TOKENS = Tokens(1200, 300, 100, 20, 50, "known", 7)
 
 
 def request_id(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,17 @@ def test_cached_tokens_without_a_price_of_their_own_cost_as_input() -> None:
     assert cost_of(known(input=1000, cached=500, cache_write=100), Rates(1_000_000, 0)).nanos == 1_000_000
 
 
+def test_cache_writes_for_an_hour_have_their_price() -> None:
+    tokens = known(input=1000, cached=100, cache_write=500, cache_write_1h=200)
+    # 400 at $2, 100 at $0.20, 300 at $2.50, 200 at $4 per million
+    assert (
+        cost_of(tokens, msgspec.structs.replace(RATES, cache_write_1h=4_000_000)).nanos == 800_000 + 20_000 + 1_550_000
+    )
+    assert cost_of(tokens, RATES).nanos == 800_000 + 20_000 + 1_250_000, "no price of their own: as other writes"
+    plain = Rates(1_000_000, 0, cache_write_1h=2_000_000)
+    assert cost_of(tokens, plain).nanos == 1_200_000, "other writes are billed as input"
+
+
 def test_a_long_context_has_its_own_rates() -> None:
     rates = Rates(1_000_000, 5_000_000, long_context_tokens=1000, long=Rates(2_000_000, 7_500_000))
     assert cost_of(known(input=1000, output=1), rates).nanos == 1_000_000 + 5_000
@@ -47,10 +59,15 @@ def test_a_cost_is_exact_to_half_a_nanodollar(given_in: int, given_out: int, rat
     assert cost.nanos is not None and abs(cost.nanos - exact) <= Fraction(1, 2)
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**7), st.integers(0, 10**7))
-def test_a_provider_that_says_nonsense_makes_no_negative_cost(whole: int, cached: int, written: int) -> None:
-    cost = cost_of(known(input=whole, output=0, cached=cached, cache_write=written), RATES)
+@given(st.integers(0, 10**6), st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 10**7))
+def test_a_provider_that_says_nonsense_makes_no_negative_cost(
+    whole: int, cached: int, written: int, lasting: int
+) -> None:
+    tokens = known(input=whole, output=0, cached=cached, cache_write=written, cache_write_1h=lasting)
+    cost = cost_of(tokens, RATES)
     assert cost.nanos is not None and 0 <= cost.nanos <= whole * 2_500
+    cost = cost_of(tokens, msgspec.structs.replace(RATES, cache_write_1h=4_000_000))
+    assert cost.nanos is not None and 0 <= cost.nanos <= whole * 4_000
 
 
 @given(st.integers(-(10**15), 10**15))

@@ -73,6 +73,7 @@ def usage_of(entry: Json) -> Json | None:
             "cache_write": written,
             "reasoning": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
             "certainty": "known",
+            "cache_write_1h": (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"),
         }
     if "total_input_tokens" in usage:  # an interaction
         return {
@@ -82,6 +83,7 @@ def usage_of(entry: Json) -> Json | None:
             "cache_write": None,
             "reasoning": usage["total_thought_tokens"],
             "certainty": "known",
+            "cache_write_1h": None,
         }
     if entry["family"] == "gemini":
         thoughts = usage.get("thoughtsTokenCount")
@@ -93,6 +95,7 @@ def usage_of(entry: Json) -> Json | None:
             "cache_write": None,
             "reasoning": thoughts,
             "certainty": "known",
+            "cache_write_1h": None,
         }
     chat = "prompt_tokens" in usage
     taken = usage.get("prompt_tokens_details" if chat else "input_tokens_details") or {}
@@ -104,6 +107,7 @@ def usage_of(entry: Json) -> Json | None:
         "cache_write": taken.get("cache_write_tokens"),
         "reasoning": given.get("reasoning_tokens"),
         "certainty": "known",
+        "cache_write_1h": None,
     }
 
 

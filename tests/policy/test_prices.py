@@ -84,6 +84,14 @@ def test_cache_writes_are_billed_where_the_list_says_so(table: PriceTable) -> No
     assert plain.cache_write is None
 
 
+def test_what_is_cached_for_an_hour_costs_twice_the_input_at_anthropic(table: PriceTable) -> None:
+    all_rates = [table.rates("anthropic", model, None) for model in table.models("anthropic")]
+    steps = [step for rates in all_rates if rates is not None for step in (rates, rates.long) if step is not None]
+    cached = [step for step in steps if step.cache_write is not None]
+    assert len(cached) >= 15
+    assert [step.cache_write_1h for step in cached] == [2 * step.input for step in cached]
+
+
 @pytest.mark.parametrize(
     ("model", "family"),
     [
@@ -164,12 +172,14 @@ def test_operators_rows_go_first() -> None:
         {
             "openai": {"gpt-5.4-mini": {"flex": {"input": 0.3, "output": 2, "cached": "0.03"}}},
             "local": {"llama": {"default": {"input": 0, "output": 0}}},
+            "lab": {"mine": {"default": {"input": 1, "cache_write": 1.25, "cache_write_1h": 2}}},
         }
     )
     table = PriceTable(DATA, own)
     assert table.rates("openai", "gpt-5.4-mini", "flex") == Rates(300_000, 2_000_000, 30_000)
     assert table.rates("openai", "gpt-5.4-mini", None) == PriceTable(DATA).rates("openai", "gpt-5.4-mini", None)
     assert table.rates("local", "llama", None) == Rates(0, 0)
+    assert table.rates("lab", "mine", None) == Rates(1_000_000, 0, None, 1_250_000, 2_000_000)
     assert table.models("local") == ("llama",)
     assert "gpt-5.4-mini" in table.models("openai")
 
@@ -220,7 +230,7 @@ def test_a_name_is_known_only_whole(table: PriceTable) -> None:
 
 def test_the_longest_prefix_counts_and_an_exact_name_before_it() -> None:
     def row(price: int, *prefixes: str) -> dict[str, object]:
-        return {"names": [], "prefixes": prefixes, "tiers": {"default": [["", price, 0, None, None]]}}
+        return {"names": [], "prefixes": prefixes, "tiers": {"default": [["", price, 0, None, None, None]]}}
 
     rows = {"a": row(1, "m-"), "b": row(2, "m-lite-"), "m-lite-x": row(3)}
     document = {"source": "", "licence": "", "date": "2026-11-20", "tiers_complete": [], "providers": {"p": rows}}

@@ -86,6 +86,31 @@ async def test_a_stream_passes_byte_for_byte(clock: MockClock, stage: Make) -> N
     assert client.headers["x-startline-tier"] == "default"
 
 
+def cached_for_an_hour(events: int | None = None) -> list[Step]:
+    """The stream of `messages_text`, all of whose writes into the cache are kept for an hour."""
+    written = b'"cache_creation_input_tokens":10'
+    data = golden("messages_text", "anthropic")
+    assert data.count(written) == 1
+    data = data.replace(written, written + b',"cache_creation":{"ephemeral_1h_input_tokens":10}')
+    pieces = data.split(b"\n\n")[:events]
+    return [(1.0, head() + chunk(b"\n\n".join(pieces) + b"\n\n") + (END if events is None else b""))]
+
+
+async def test_what_is_cached_for_an_hour_is_billed_so(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={"standard_only": cached_for_an_hour()}, provider=PROVIDER)
+    await ask(s, stream=True)
+    assert s.request.tokens == Tokens(100, 15, 65, 10, None, "known", 10)
+    # $2 read, $0.20 from the cache, $4 into it for an hour, $10 written, per million
+    assert s.request.cost_nanos == 25 * 2_000 + 65 * 200 + 10 * 4_000 + 15 * 10_000
+
+
+async def test_what_is_cached_for_an_hour_is_known_of_a_client_that_left(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={"standard_only": cached_for_an_hour(events=5)}, provider=PROVIDER)
+    await ask(s, leaves(3.0), stream=True)
+    tokens = s.attempts[0].tokens
+    assert (tokens.cache_write, tokens.cache_write_1h, tokens.certainty) == (10, 10, "estimated")
+
+
 @pytest.mark.parametrize(
     ("wish", "sent"),
     [("default", "standard_only"), ("priority", "auto"), ("auto", "auto"), ("standard_only", "standard_only")],

@@ -17,6 +17,15 @@ def test_the_input_is_what_was_read_anew_from_the_cache_and_written_to_it() -> N
     assert read_usage({"output_tokens": 8}, "estimated") == Tokens(None, 8, None, None, None, "estimated")
 
 
+def test_what_is_kept_for_an_hour_is_told_apart() -> None:
+    usage = {"input_tokens": 5, "output_tokens": 1, "cache_creation_input_tokens": 15}
+    parts = {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 10}
+    assert read_usage(usage | {"cache_creation": parts}) == Tokens(20, 1, None, 15, None, "known", 10)
+    untold: list[object] = [None, [], {}, {"ephemeral_1h_input_tokens": -1}]
+    for nonsense in untold:
+        assert read_usage(usage | {"cache_creation": nonsense}) == Tokens(20, 1, None, 15, None, "known")
+
+
 @pytest.mark.parametrize(
     "usage", [None, [], {}, "x", {"input_tokens": None}, {"input_tokens": True}, {"input_tokens": -1}]
 )

@@ -63,8 +63,8 @@ def test_every_kind_of_block_is_a_part() -> None:
 def test_counts_of_the_end_replace_those_of_the_start() -> None:
     told = [event for event in read(EVERY) if isinstance(event, UsageTold)]
     assert [event.tokens for event in told] == [
-        Tokens(420, 1, 300, 100, None, "known"),
-        Tokens(420, 40, 300, 100, 12, "known"),
+        Tokens(420, 1, 300, 100, None, "known", 0),
+        Tokens(420, 40, 300, 100, 12, "known", 0),
     ]
     assert told[-1].tier == "standard"
 
