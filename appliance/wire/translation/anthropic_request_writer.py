@@ -33,13 +33,12 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import anthropic_shapes as shapes
+from appliance.wire.translation.call_arguments import arguments
 from appliance.wire.translation.codec import Target, Written
 from appliance.wire.translation.drops import Inexpressible, Losses
 
 _ENCODER = msgspec.json.Encoder()
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_SCHEMA: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
-_NO_ARGUMENTS: Final = msgspec.Raw(b"{}")
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _WEB_SEARCH: Final = "web_search_20250305"
 _BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 64_000}
@@ -239,17 +238,6 @@ def _raw(block: shapes.Block | msgspec.Raw) -> msgspec.Raw:
 def tool_id(call_id: str) -> str:
     """An id as the provider takes them: letters, digits, `_` and `-`; another provider's odd characters are spelt."""
     return _NOT_IN_IDS.sub(lambda found: f"_{ord(found[0]):x}", call_id)
-
-
-def arguments(call: ToolCall, at: str) -> msgspec.Raw:
-    """A call's arguments as the object that they are. Raises Inexpressible if they are none."""
-    if not call.arguments.strip():
-        return _NO_ARGUMENTS
-    try:
-        _OBJECT.decode(call.arguments)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Inexpressible(at, "a tool call's arguments are not a JSON object") from None
-    return msgspec.Raw(call.arguments)
 
 
 def _decoded(inline: Inline, at: str) -> str:

@@ -7,7 +7,7 @@ Calls without an id are numbered by their place; a response without one answers 
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from appliance.domain.chat import (
     AnyTool,
@@ -38,7 +38,7 @@ from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.gemini_schema import json_schema
 from appliance.wire.translation.gemini_seals import HOME, seal_of, usual
 from appliance.wire.translation.gemini_spelling import in_camel_case
-from appliance.wire.translation.strict import read, top_level
+from appliance.wire.translation.strict import read, top_level, value_of
 
 NAME: Final = "gemini_generate"
 FILES: Final = "https://generativelanguage.googleapis.com/"
@@ -94,14 +94,10 @@ def read_request(body: bytes) -> Conversation:
         stop=tuple(config.stop_sequences or ()),
         logprobs=config.response_logprobs,
         top_logprobs=config.logprobs,
-        metadata=_given(asked.labels),
+        metadata=value_of(asked.labels),
         store=asked.store,
         extras=extras,
     )
-
-
-def _given(value: Raw | UnsetType) -> Raw | None:
-    return None if value is UNSET or value == _NULL else value
 
 
 def _no_filter(settings: Raw | None) -> bool:
@@ -116,7 +112,7 @@ def _no_filter(settings: Raw | None) -> bool:
 
 def _native_config(config: shapes.GenerationConfig, extras: dict[str, Raw]) -> None:
     for name in shapes.NATIVE_CONFIG:
-        value = _given(getattr(config, name))
+        value = value_of(getattr(config, name))
         if value is not None:
             field = "mediaResolution" if name == "media_resolution" else f"generationConfig.{name}"
             extras[field] = value
@@ -182,7 +178,7 @@ class _Turns:
     def _parts(self, part: shapes.Part, at: str) -> list[Part]:
         """The part, and before it the seal that signs it."""
         for mark in shapes.MARKS:
-            value = _given(getattr(part, mark))
+            value = value_of(getattr(part, mark))
             if value is not None:
                 known = {"media_resolution": "mediaResolution", "part_metadata": "partMetadata"}
                 self._extras[known.get(mark, f"{at}.videoMetadata")] = value
@@ -206,7 +202,7 @@ class _Turns:
             return Text(part.text)
         call = part.function_call
         if call is not None and call_id is not None:
-            arguments = _given(call.args)
+            arguments = value_of(call.args)
             self._open.append((call.name, call_id))
             return ToolCall(call_id, call.name, _NO_ARGUMENTS if arguments is None else str(arguments, "utf-8"))
         if part.function_response is not None:
@@ -216,7 +212,7 @@ class _Turns:
         if part.file_data is not None:
             return _file(part.file_data, f"{at}.fileData")
         for name in shapes.NATIVE_PARTS:
-            if _given(getattr(part, name)) is not None:
+            if value_of(getattr(part, name)) is not None:
                 return Opaque("gemini_generate", name, Raw(_ENCODER.encode(part)))
         raise CallerFault("bad_request", f"{at}: holds no data.", param=at)
 
@@ -231,7 +227,7 @@ class _Turns:
                 break
         if call_id is None:
             raise CallerFault("bad_request", f"{at}.functionResponse: answers no call of {result.name[:64]}.", param=at)
-        text, is_error = _output_of(_given(result.response))
+        text, is_error = _output_of(value_of(result.response))
         content: list[Text | Image | File] = [] if text is None else [Text(text)]
         for number, part in enumerate(result.parts or ()):
             place_of = f"{at}.functionResponse.parts[{number}]"
@@ -300,10 +296,10 @@ def _tools(tools: list[dict[str, Raw]], extras: dict[str, Raw]) -> tuple[AnyTool
 def _declared(declared: shapes.FunctionDeclaration, extras: dict[str, Raw]) -> Tool:
     if declared.behavior not in (None, "BLOCKING", "UNSPECIFIED"):
         raise Inexpressible("tools[].functionDeclarations[].behavior", "cannot be translated")
-    if _given(declared.response) is not None or _given(declared.response_json_schema) is not None:
+    if value_of(declared.response) is not None or value_of(declared.response_json_schema) is not None:
         extras["functionDeclarations[].response"] = _TRUE
-    schema = _given(declared.parameters_json_schema)
-    googles = _given(declared.parameters)
+    schema = value_of(declared.parameters_json_schema)
+    googles = value_of(declared.parameters)
     if schema is None and googles is not None:
         schema = json_schema(googles)
     return Tool(declared.name, declared.description, schema)
@@ -312,7 +308,7 @@ def _declared(declared: shapes.FunctionDeclaration, extras: dict[str, Raw]) -> T
 def _choice(config: shapes.ToolConfig | None, extras: dict[str, Raw]) -> ToolChoice | None:
     if config is None:
         return None
-    if _given(config.retrieval_config) is not None:
+    if value_of(config.retrieval_config) is not None:
         extras["toolConfig.retrievalConfig"] = _TRUE
     if config.include_server_side_tool_invocations:
         extras["toolConfig.includeServerSideToolInvocations"] = _TRUE
@@ -333,8 +329,8 @@ def _choice(config: shapes.ToolConfig | None, extras: dict[str, Raw]) -> ToolCho
 
 
 def _output(config: shapes.GenerationConfig) -> OutputFormat | None:
-    schema = _given(config.response_json_schema)
-    googles = _given(config.response_schema)
+    schema = value_of(config.response_json_schema)
+    googles = value_of(config.response_schema)
     if schema is None and googles is not None:
         schema = json_schema(googles)
     kind = config.response_mime_type

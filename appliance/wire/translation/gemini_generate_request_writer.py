@@ -33,13 +33,13 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import gemini_generate_shapes as shapes
+from appliance.wire.translation.call_arguments import arguments
 from appliance.wire.translation.codec import Target, Written
 from appliance.wire.translation.drops import Inexpressible, Losses
 from appliance.wire.translation.gemini_seals import HOME, UNSIGNED
 
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
-_NO_ARGUMENTS: Final = Raw(b"{}")
 _LEVELS: Final = {
     "minimal": "MINIMAL",
     "low": "LOW",
@@ -276,17 +276,6 @@ class _Contents:
         if isinstance(part, Image | File):
             return self._attached(part, at)
         raise Inexpressible(at, f"a {type(part).__name__} cannot stand in an assistant's message")
-
-
-def arguments(call: ToolCall, at: str) -> Raw:
-    """A call's arguments as the object that they are. Raises Inexpressible if they are none."""
-    if not call.arguments.strip():
-        return _NO_ARGUMENTS
-    try:
-        _OBJECT.decode(call.arguments)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Inexpressible(at, "a tool call's arguments are not a JSON object") from None
-    return Raw(call.arguments)
 
 
 def media_type_of(url: str) -> str | None:

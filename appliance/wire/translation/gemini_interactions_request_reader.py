@@ -7,7 +7,7 @@ Steps of the model that follow each other are one turn, and so are results. What
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from appliance.domain.chat import (
     AnyTool,
@@ -37,7 +37,7 @@ from appliance.wire.translation import gemini_interactions_shapes as shapes
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.gemini_generate_request_reader import FILES
 from appliance.wire.translation.gemini_seals import HOME, seal_of, usual
-from appliance.wire.translation.strict import read, top_level
+from appliance.wire.translation.strict import read, top_level, value_of
 
 _REQUEST = msgspec.json.Decoder(shapes.Request)
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(shapes.Request))
@@ -57,12 +57,12 @@ def read_request(body: bytes) -> Conversation:
         extras["background=false"] = extras.pop("background")
     config = asked.generation_config or shapes.GenerationConfig()
     for name in shapes.NATIVE_CONFIG:
-        if _given(getattr(config, name)) is not None:
+        if value_of(getattr(config, name)) is not None:
             extras[f"generation_config.{name}"] = _TRUE
     turns = _Turns(extras)
     if asked.system_instruction is not None:
         turns.turns.append(Turn("system", (Text(asked.system_instruction),)))
-    turns.read(_given(asked.input))
+    turns.read(value_of(asked.input))
     return Conversation(
         dialect="gemini_interactions",
         model=asked.model.removeprefix("models/"),
@@ -76,15 +76,11 @@ def read_request(body: bytes) -> Conversation:
         top_p=config.top_p,
         seed=config.seed,
         stop=tuple(config.stop_sequences or ()),
-        metadata=_given(asked.labels),
+        metadata=value_of(asked.labels),
         store=True if asked.store else None,
         stream=bool(asked.stream),
         extras=extras,
     )
-
-
-def _given(value: Raw | UnsetType) -> Raw | None:
-    return None if value is UNSET or value == _NULL else value
 
 
 class _Turns:
@@ -128,7 +124,7 @@ class _Turns:
             if text or seal is not None:
                 self._join("assistant", (Reasoning(text, seal),))
         elif isinstance(step, shapes.FunctionCall):
-            given = _given(step.arguments)
+            given = value_of(step.arguments)
             arguments = "{}" if given is None else str(given, "utf-8")
             self._join("assistant", (ToolCall(step.id, step.name, arguments),))
         else:
@@ -181,7 +177,7 @@ def _tools(tools: list[Raw], extras: dict[str, Raw]) -> tuple[AnyTool, ...]:
                 extras["tools[].defer_loading"] = _TRUE
             if function.short_description is not None:
                 extras["tools[].short_description"] = _TRUE
-            known.append(Tool(function.name, function.description, _given(function.parameters)))
+            known.append(Tool(function.name, function.description, value_of(function.parameters)))
         elif kind == "google_search" and b"search_types" not in bytes(raw):
             known.append(WebSearch())
         else:
@@ -214,7 +210,7 @@ def _output(given: shapes.Format | list[shapes.Format] | None) -> OutputFormat |
     form = formats[0]
     if len(formats) > 1 or form.type != "text":
         raise Inexpressible("response_format", "only one, of text, can be translated")
-    schema = _given(form.schema)
+    schema = value_of(form.schema)
     if schema is not None:
         return OutputFormat("json_schema", schema)
     return OutputFormat("json_object" if form.mime_type == "application/json" else "text")

@@ -30,9 +30,10 @@ from appliance.domain.chat import (
     WebSearch,
 )
 from appliance.wire.translation import gemini_interactions_shapes as shapes
+from appliance.wire.translation.call_arguments import arguments
 from appliance.wire.translation.codec import Target, Written
 from appliance.wire.translation.drops import Inexpressible, Losses
-from appliance.wire.translation.gemini_generate_request_writer import arguments, media_type_of
+from appliance.wire.translation.gemini_generate_request_writer import media_type_of
 from appliance.wire.translation.openai_chat_request_writer import effort_of
 
 _ENCODER = msgspec.json.Encoder()

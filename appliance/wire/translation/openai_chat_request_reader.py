@@ -1,7 +1,7 @@
 """Chat Completions requests read. The rule: each field finds its place, becomes an extra, or is refused by name."""
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from appliance.domain.chat import (
     AnyTool,
@@ -31,7 +31,7 @@ from appliance.wire.translation import openai_chat_shapes as shapes
 from appliance.wire.translation.codec import UNNAMED, UNNAMED_FILES
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.openai_chat_reasoning import read_details
-from appliance.wire.translation.strict import read, top_level
+from appliance.wire.translation.strict import read, top_level, value_of
 
 HOME = "openai"
 """Whose files an id names in this dialect."""
@@ -81,17 +81,13 @@ def read_request(body: bytes) -> Conversation:
         logprobs=asked.logprobs,
         top_logprobs=asked.top_logprobs,
         user=asked.safety_identifier or asked.user,
-        metadata=_given(asked.metadata),
+        metadata=value_of(asked.metadata),
         cache_key=asked.prompt_cache_key,
         store=asked.store,
         stream=bool(asked.stream),
         include_usage=bool(options is not None and options.include_usage),
         extras=extras,
     )
-
-
-def _given(value: Raw | UnsetType) -> Raw | None:
-    return None if value is UNSET or value == _NULL else value
 
 
 def _turns(messages: list[shapes.Message], extras: dict[str, Raw]) -> tuple[Turn, ...]:
@@ -166,11 +162,11 @@ def data_url(url: str) -> Url | Inline:
 
 def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str, Raw]) -> tuple[Part, ...]:
     for name in ("audio", "function_call"):
-        if _given(getattr(message, name)) is not None:
+        if value_of(getattr(message, name)) is not None:
             raise Inexpressible(f"{at}.{name}", "cannot be translated")
     if message.annotations:
         extras["messages[].annotations"] = _TRUE
-    if _given(message.parsed) is not None:
+    if value_of(message.parsed) is not None:
         extras["messages[].parsed"] = _TRUE
     parts: list[Part] = []
     thought: list[Reasoning] = []
@@ -208,7 +204,7 @@ def _assistant_parts(message: shapes.AssistantMessage, at: str, extras: dict[str
 
 def _call(call: shapes.FunctionCall | shapes.CustomCall, extras: dict[str, Raw]) -> ToolCall:
     if isinstance(call, shapes.FunctionCall):
-        if _given(call.function.parsed_arguments) is not None:
+        if value_of(call.function.parsed_arguments) is not None:
             extras["messages[].parsed"] = _TRUE
         return ToolCall(call.id, call.function.name, call.function.arguments)
     return ToolCall(call.id, call.custom.name, call.custom.input, custom=True)
@@ -235,9 +231,9 @@ def _google_seal(extra: Raw, call_id: str) -> Seal | None:
 
 def _tool(tool: shapes.FunctionTool | shapes.CustomTool) -> AnyTool:
     if isinstance(tool, shapes.CustomTool):
-        return CustomTool(tool.custom.name, tool.custom.description, _given(tool.custom.format))
+        return CustomTool(tool.custom.name, tool.custom.description, value_of(tool.custom.format))
     function = tool.function
-    return Tool(function.name, function.description, _given(function.parameters), function.strict, _cache(tool))
+    return Tool(function.name, function.description, value_of(function.parameters), function.strict, _cache(tool))
 
 
 def _web_search(options: shapes.WebSearchOptions) -> WebSearch:
@@ -270,7 +266,7 @@ def _output(form: shapes.Format | None) -> OutputFormat | None:
         return OutputFormat("json_object")
     told = form.json_schema
     name = None if told.name == UNNAMED else told.name
-    return OutputFormat("json_schema", _given(told.schema), name, told.description, told.strict)
+    return OutputFormat("json_schema", value_of(told.schema), name, told.description, told.strict)
 
 
 def _thinking(asked: shapes.Request) -> Thinking | None:

@@ -7,7 +7,7 @@ remember (`previous_response_id`, `conversation`, `prompt`, `background`, refere
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from appliance.domain.chat import (
     AnyTool,
@@ -42,7 +42,7 @@ from appliance.wire.translation.codec import UNNAMED
 from appliance.wire.translation.drops import Inexpressible
 from appliance.wire.translation.openai_chat_request_reader import data_url
 from appliance.wire.translation.seals import unstamp
-from appliance.wire.translation.strict import read, top_level
+from appliance.wire.translation.strict import read, top_level, value_of
 
 HOME: Final = "openai"
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -95,16 +95,12 @@ def read_request(body: bytes) -> Conversation:
         logprobs=True if LOGPROBS in include else None,
         top_logprobs=asked.top_logprobs,
         user=asked.safety_identifier or asked.user,
-        metadata=_given(asked.metadata),
+        metadata=value_of(asked.metadata),
         cache_key=asked.prompt_cache_key,
         store=True if asked.store else None,
         stream=bool(asked.stream),
         extras=extras,
     )
-
-
-def _given(value: Raw | UnsetType) -> Raw | None:
-    return None if value is UNSET or value == _NULL else value
 
 
 class _Turns:
@@ -129,7 +125,7 @@ class _Turns:
         if isinstance(item, shapes.ReasoningItem):
             self._join("assistant", _thought(item))
             return
-        caller = _given(item.caller)
+        caller = value_of(item.caller)
         if item.namespace is not None or (caller is not None and read(shapes.KIND, caller, at).type != "direct"):
             raise Inexpressible(f"{at}.caller", "calls by a program or of a namespace cannot be translated")
         if isinstance(item, shapes.CallOutput):
@@ -210,14 +206,14 @@ def _tools(tools: list[Raw], extras: dict[str, Raw]) -> tuple[AnyTool, ...]:
         if kind == "function":
             function = read(shapes.FUNCTION_TOOL, raw, at)
             _look_at(function, at, extras)
-            if _given(function.output_schema) is not None:
+            if value_of(function.output_schema) is not None:
                 extras["tools[].output_schema"] = _TRUE
-            schema = _given(function.parameters)
+            schema = value_of(function.parameters)
             known.append(Tool(function.name, function.description, schema, True if function.strict else None))
         elif kind == "custom":
             custom = read(shapes.CUSTOM_TOOL, raw, at)
             _look_at(custom, at, extras)
-            known.append(CustomTool(custom.name, custom.description, _given(custom.format)))
+            known.append(CustomTool(custom.name, custom.description, value_of(custom.format)))
         elif kind.startswith(shapes.WEB_SEARCH):
             searching = _search(read(shapes.WEB_SEARCH_TOOL, raw, at), at, extras)
             known += [] if searching is None else [searching]
@@ -275,7 +271,7 @@ def _output(form: shapes.Format | None) -> OutputFormat | None:
     if form.type == "json_schema" and form.schema is UNSET:
         raise CallerFault("bad_request", "text.format.schema: is missing.", param="text.format.schema")
     name = None if form.name == UNNAMED else form.name
-    return OutputFormat(form.type, _given(form.schema), name, form.description, form.strict)
+    return OutputFormat(form.type, value_of(form.schema), name, form.description, form.strict)
 
 
 def _thinking(asked: shapes.Reasoning | None, extras: dict[str, Raw]) -> Thinking | None:

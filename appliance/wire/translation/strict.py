@@ -8,6 +8,7 @@ import re
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from appliance.domain.errors import CallerFault
 from appliance.wire.translation.drops import Inexpressible
@@ -21,6 +22,7 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _AT = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `([^`]*)")
 _LONGEST_NAME = 100
+_NULL = Raw(b"null")
 
 
 def top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -47,6 +49,11 @@ def read(decoder: "msgspec.json.Decoder[T]", body: bytes | msgspec.Raw, below: s
         raise _fault(str(error), below) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CallerFault("bad_json", param=below or None) from None
+
+
+def value_of(value: Raw | UnsetType) -> Raw | None:
+    """A field that is carried as bytes; None where it is left out or null."""
+    return None if value is UNSET or value == _NULL else value
 
 
 def _fault(words: str, below: str) -> CallerFault:

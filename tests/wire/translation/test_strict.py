@@ -3,7 +3,7 @@ import pytest
 
 from appliance.domain.errors import CallerFault
 from appliance.wire.translation.openai_chat_shapes import Request
-from appliance.wire.translation.strict import read, top_level
+from appliance.wire.translation.strict import read, top_level, value_of
 
 DECODER = msgspec.json.Decoder(Request)
 
@@ -55,3 +55,8 @@ def test_what_is_no_object_in_utf8_is_refused(body: bytes) -> None:
     with pytest.raises(CallerFault) as raised:
         top_level(body)
     assert raised.value.code == "bad_json"
+
+
+def test_a_field_that_is_left_out_or_null_has_no_value() -> None:
+    assert value_of(msgspec.UNSET) is None and value_of(msgspec.Raw(b"null")) is None
+    assert value_of(msgspec.Raw(b"0")) == msgspec.Raw(b"0")
