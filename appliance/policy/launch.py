@@ -181,3 +181,13 @@ def _cost(cheap: Candidate, dear: Candidate, y: Curve, launch_s: float) -> float
         + late * (cheap.cost + dear.abandoned_share * dear.cost)
         + (silent - late) * (dear.cost + cheap.abandoned_share * cheap.cost)
     )
+
+
+def lateness(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, z: float) -> float:
+    """The chance that a start is late under a decision, `z` standard errors above the estimate."""
+    x = rungs[decision.first].alone
+    if decision.second is None:
+        return x.late_at_most(window_s, z)
+    dear = rungs[decision.second]
+    y = dear.behind if decision.launch_s > 0.0 else dear.alone
+    return _miss(x, y, window_s, decision.launch_s, z, (x.late_at(window_s), x.error_at(window_s)))

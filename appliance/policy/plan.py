@@ -1,30 +1,23 @@
-"""When each rung of a ladder is launched. The rule: a plan is made once, before the first attempt, and never changed.
+"""When each rung of a ladder is launched. The rule: rungs keep the order of their ladder, from cheap to dear.
 
-Times are seconds after the clock start, which is the moment when the last byte of the request body was read.
+Times are seconds after the clock start, which is the moment when the last byte of the request body was read. A plan is
+made before the first attempt; what is learned while it runs comes as `Replanned` to the race that runs it.
 """
 
-from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import msgspec
 
 from appliance.domain.catalog import Rung
-from appliance.domain.money import Rates
-
-DEFAULT_RESERVE_S = 5.0
-"""How long before the deadline the dearer rung is launched, where nothing else is set."""
+from appliance.domain.record import Forecast
+from appliance.policy.launch import Decision
 
 MOST_RESERVE = 0.5
 """The share of the window that a reserve may take at most, so that the cheap rung keeps its chance."""
 
-Latency = Callable[[Rung], float] | Mapping[Rung, float]
-"""What is known of how long a rung takes to start: the seconds to keep in reserve for it before the deadline."""
-
-Prices = Callable[[Rung], Rates | None]
-"""What a rung costs; None: not known."""
-
 
 class RungPlan(msgspec.Struct, frozen=True):
-    """A rung and when it is launched; `launch_s` None: never by time, only when the cheaper rungs were lost."""
+    """A rung and when it is launched; `launch_s` None: never by time, only when others were lost."""
 
     rung: Rung
     launch_s: float | None
@@ -33,44 +26,62 @@ class RungPlan(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """The rungs of one request, cheapest first, and the times that bind them.
 
+    Those with a time are launched in order, the first at 0. Cheap ones without a time before it were skipped, and are
+    asked when nothing else is left.
+
     `window_s` None: the caller set no deadline. `give_up_s`: until then an answer must have started. `reason_hint`:
-    the word of domain.record.REASONS that holds if the first rung serves (`tier_direct`, `flex_slots_full`,
-    `not_raced`, `flex_skipped`), None in a race. Raises ValueError unless the first rung is launched at 0, later
-    ones in order, those without a time last.
+    the word of domain.record.REASONS that holds if what is launched at 0 serves (`tier_direct`, `flex_slots_full`,
+    `not_raced`, `flex_skipped`), None in a race. `target`: the probability with which the answer should start in time.
+    `check_s`: when it is to be planned anew by what is known then. `forecast`: what is expected.
+    Raises ValueError if the times are out of order, or none is 0.
     """
 
     rungs: tuple[RungPlan, ...]
     window_s: float | None
     give_up_s: float
     reason_hint: str | None = None
+    target: float | None = None
+    check_s: float | None = None
+    forecast: Forecast | None = None
 
     @property
     def races(self) -> bool:
         """Whether two rungs may run at the same time."""
-        return len(self.rungs) > 1 and any(planned.launch_s is not None for planned in self.rungs[1:])
+        return len(self.rungs) > 1 and sum(planned.launch_s is not None for planned in self.rungs) > 1
+
+    @property
+    def first(self) -> int:
+        """The place of the rung that is launched first."""
+        return next(place for place, planned in enumerate(self.rungs) if planned.launch_s is not None)
+
+    def launches(self) -> list[int]:
+        """The places in the order of their launches: by time, then those dearer, then those that were skipped."""
+        timed = [place for place, planned in enumerate(self.rungs) if planned.launch_s is not None]
+        others = [place for place, planned in enumerate(self.rungs) if planned.launch_s is None]
+        dearest = timed[-1]
+        return [*timed, *(one for one in others if one > dearest), *(one for one in others[::-1] if one < dearest)]
 
     def then(self, rungs: tuple[Rung, ...]) -> "Plan":
         """This plan, and further rungs that are launched only when those before them were lost."""
         later = [RungPlan(rung, None) for rung in rungs]
-        return Plan((*self.rungs, *later), self.window_s, self.give_up_s, self.reason_hint)
+        return msgspec.structs.replace(self, rungs=(*self.rungs, *later))
 
     def __post_init__(self) -> None:
-        if not self.rungs or self.rungs[0].launch_s != 0.0:
+        times = [planned.launch_s for planned in self.rungs if planned.launch_s is not None]
+        if not times or times[0] != 0.0:
             raise ValueError("a plan launches its first rung at 0")
-        before: float | None = 0.0
-        for planned in self.rungs:
-            at = planned.launch_s
-            if at is not None and (before is None or at < before):
-                raise ValueError("a plan launches its rungs in order, those without a time last")
-            before = at
+        if any(after < before for before, after in pairwise(times)):
+            raise ValueError("a plan launches its rungs in order")
 
 
-def plan_direct(rung: Rung, give_up_s: float, reason: str, window_s: float | None = None) -> Plan:
+def plan_direct(
+    rung: Rung, give_up_s: float, reason: str, window_s: float | None = None, target: float | None = None
+) -> Plan:
     """One rung, no race: a tier word, full race slots or a request that cannot be raced, as `reason` says.
 
     `window_s` is the deadline that the caller set all the same; whether it was met is still reported.
     """
-    return Plan((RungPlan(rung, 0.0),), window_s, give_up_s, reason)
+    return Plan((RungPlan(rung, 0.0),), window_s, give_up_s, reason, target)
 
 
 def plan_chain(ladder: tuple[Rung, ...], give_up_s: float) -> Plan:
@@ -79,45 +90,43 @@ def plan_chain(ladder: tuple[Rung, ...], give_up_s: float) -> Plan:
     return Plan((RungPlan(ladder[0], 0.0), *later), None, give_up_s)
 
 
-def plan_race(
-    ladder: tuple[Rung, ...], window_s: float, reserves: Latency, give_up_s: float, prices: Prices | None = None
-) -> Plan:
-    """A race for a start within `window_s` seconds, over a ladder ordered from cheap to dear.
+def plan_reserve(ladder: tuple[Rung, ...], window_s: float, reserve_s: float, give_up_s: float) -> Plan:
+    """A race over a ladder of which too little is known, by the operator's word alone.
 
-    The first rung is launched at once, the second `reserve` seconds before the deadline, the third at the deadline,
-    further ones only when the cheaper ones were lost. A rung missing from a mapping has the default reserve.
-
-    This is the place of the learned plan: from survival curves it will take the latest launch that meets the target,
-    `d* = D - Q_Y(1 - eps / S_X(D))` (Kaler, He, Elnikety, SPAA 2017, for the single delayed reissue), and from
-    `prices` whether the cheap rung is worth starting (else one rung and `flex_skipped`). The facts come in as
-    `reserves`, so that the signature stays; fixed reserves know no prices and do not look at them.
+    The first rung is launched at once, the second `reserve_s` seconds before the deadline (at most half of the
+    window), the third at the deadline, further ones only when the cheaper ones were lost.
     """
-    planned = [RungPlan(ladder[0], 0.0)]
-    for place, rung in enumerate(ladder[1:], 1):
-        if place == 1:
-            launch_s: float | None = window_s - _reserve_s(rung, window_s, reserves)
-        else:
-            launch_s = window_s if place == 2 else None
-        planned.append(RungPlan(rung, launch_s))
+    launch_s = window_s - min(max(reserve_s, 0.0), window_s * MOST_RESERVE)
+    times = (0.0, launch_s, window_s)
+    planned = [RungPlan(rung, times[place] if place < len(times) else None) for place, rung in enumerate(ladder)]
     return Plan(tuple(planned), window_s, give_up_s)
 
 
-def _reserve_s(rung: Rung, window_s: float, reserves: Latency) -> float:
-    asked = reserves(rung) if callable(reserves) else reserves.get(rung, DEFAULT_RESERVE_S)
-    return min(max(asked, 0.0), window_s * MOST_RESERVE)
+def plan_decided(ladder: tuple[Rung, ...], decision: Decision, window_s: float, give_up_s: float) -> Plan:
+    """What was decided as a plan: the first rung at 0, the second at its time, the next dearer one at the deadline.
+
+    That last one can no longer save the deadline, but it bounds how late a late answer is; it is in the ladder only
+    where the caller's key allows it. All others are launched when those before them were lost.
+    """
+    times: dict[int, float] = {decision.first: 0.0}
+    if decision.second is not None:
+        times[decision.second] = decision.launch_s
+        times.setdefault(decision.second + 1, window_s)
+    planned = tuple([RungPlan(rung, times.get(place)) for place, rung in enumerate(ladder)])
+    skipped = "flex_skipped" if decision.first > 0 else None
+    check_s = decision.check_s if decision.second is not None and decision.launch_s > 0.0 else None
+    return Plan(planned, window_s, give_up_s, skipped, check_s=check_s)
 
 
 class Reserves(msgspec.Struct, frozen=True):
-    """The reserves that are set, in seconds: by `model/tier`, else `*/tier`, else `default` (settings' `reserve_s`).
-
-    Callable, so that it serves as the `reserves` of `plan_race`.
-    """
+    """The reserves that an operator has set, in seconds: by `model/tier`, else `*/tier`, else `default`."""
 
     by_rung: dict[str, float] = {}
 
-    def __call__(self, rung: Rung) -> float:
-        """Seconds in reserve for this rung."""
-        for key in (f"{rung.model}/{rung.tier}", f"*/{rung.tier}", "default"):
-            if (found := self.by_rung.get(key)) is not None:
-                return found
-        return DEFAULT_RESERVE_S
+    def __call__(self, rung: Rung) -> float | None:
+        """Seconds in reserve for this rung; None: none is set."""
+        by_rung = self.by_rung
+        if not by_rung:
+            return None
+        keys = (f"{rung.model}/{rung.tier}", f"*/{rung.tier}", "default")
+        return next((by_rung[key] for key in keys if key in by_rung), None)

@@ -31,10 +31,14 @@ AFTER_LOSS is that table, and its reasons are these:
 - An error never wins while another rung runs or may be launched. When none is left the race gives up with the error
   of the dearest rung that ran, as the provider sent it, and the smallest retry-after that any rung named.
 
+Order. A rung's place is its place in the ladder, from cheap to dear; launched are first those with a time, then those
+dearer, then the cheap ones that the plan skipped. `Replanned` gives a waiting rung another time, and makes it the next:
+what was learned while the race ran. A rung that runs is never called back by it.
+
 Time. The deadline ends nothing: it only decides launches, and whether `deadline_met`. Running rungs go on until the
 time to give up, which is a provider_too_slow. Of things that happen in the same instant (`on_many`) the order is: the
 client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear (so that
-the dearest error is the last word), timers last. So a start beats the timer that would have launched another rung, and
+the dearest error is the last word), new plans, timers last. So a start beats the timer that would have launched another rung, and
 beats the giving up.
 
 The end. A race ends once, in `Commit` or `GiveUp`, and this is the last command it ever gives. Before it, each other
@@ -45,89 +49,25 @@ outside of the request, to be observed. Only a won race detaches; a client that 
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-import msgspec
-
 from appliance.domain.errors import CallerFault, Fault, UpstreamFault
 from appliance.domain.record import CancelCause
+from appliance.policy.moves import (
+    Began,
+    Cancel,
+    ClientGone,
+    Command,
+    Commit,
+    Detach,
+    Elapsed,
+    Event,
+    Failed,
+    GiveUp,
+    Refused,
+    Replanned,
+    Start,
+    Started,
+)
 from appliance.policy.plan import Plan
-
-# -- events: what happened ---------------------------------------------------------------------------------------------
-
-
-class Elapsed(msgspec.Struct, frozen=True):
-    """Time has passed; `now` is the monotonic clock in seconds."""
-
-    now: float
-
-
-class Began(msgspec.Struct, frozen=True):
-    """The attempt's request is sent or its answer's head was seen. Decides nothing."""
-
-    rung: int
-
-
-class Started(msgspec.Struct, frozen=True):
-    """The attempt's answer has started, in the sense of its dialect."""
-
-    rung: int
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The provider has no capacity on this tier."""
-
-    rung: int
-    fault: Fault
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """The attempt failed before its answer started."""
-
-    rung: int
-    fault: Fault
-
-
-class ClientGone(msgspec.Struct, frozen=True):
-    """The client closed its connection."""
-
-
-Event = Elapsed | Began | Started | Refused | Failed | ClientGone
-
-# -- commands: what to do ----------------------------------------------------------------------------------------------
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Launch the attempt of this rung."""
-
-    rung: int
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """Close the attempt's socket at once; `reason` goes into its record."""
-
-    rung: int
-    reason: CancelCause
-
-
-class Detach(msgspec.Struct, frozen=True):
-    """Let the attempt run on outside of the request, at the longest until the monotonic time `until`."""
-
-    rung: int
-    until: float
-
-
-class Commit(msgspec.Struct, frozen=True):
-    """Answer the client from this rung. Nothing follows."""
-
-    rung: int
-
-
-class GiveUp(msgspec.Struct, frozen=True):
-    """Answer the client with this fault. Nothing follows."""
-
-    fault: Fault
-
-
-Command = Start | Cancel | Detach | Commit | GiveUp
 
 # -- the tables --------------------------------------------------------------------------------------------------------
 
@@ -197,7 +137,20 @@ class Race:
     `detach` names the rungs that may run on after another one won: indexes, or a function asked when it happens.
     """
 
-    __slots__ = ("_climb", "_detach", "_faults", "_next", "_now0", "_over", "_plan", "_states", "winner")
+    __slots__ = (
+        "_check_s",
+        "_climb",
+        "_detach",
+        "_faults",
+        "_launch_s",
+        "_launched",
+        "_now0",
+        "_over",
+        "_plan",
+        "_states",
+        "_waiting",
+        "winner",
+    )
 
     def __init__(self, plan: Plan, now0: float, detach: frozenset[int] | Callable[[int], bool] = frozenset()) -> None:
         self._plan = plan
@@ -205,7 +158,10 @@ class Race:
         self._detach = detach
         self._states: list[RungState] = ["waiting"] * len(plan.rungs)
         self._faults: dict[int, Fault] = {}
-        self._next = 0
+        self._waiting = plan.launches()
+        self._launch_s = {place: planned.launch_s for place, planned in enumerate(plan.rungs)}
+        self._launched: list[int] = []
+        self._check_s = plan.check_s
         self._climb: str | None = None
         self._over = False
         self.winner: int | None = None
@@ -222,12 +178,24 @@ class Race:
 
     @property
     def next_timer(self) -> float | None:
-        """When `Elapsed` is due, on the monotonic clock: the next launch or the giving up. None when over."""
+        """When `Elapsed` is due, on the monotonic clock: next launch, look at the plan or giving up. None when over."""
         if self._over:
             return None
         give_up = self._now0 + self._plan.give_up_s
-        launch = self._next_launch()
-        return give_up if launch is None else min(launch, give_up)
+        launch, check = self._next_launch(), self.check_at
+        timer = give_up if launch is None else min(launch, give_up)
+        return timer if check is None else min(check, timer)
+
+    @property
+    def check_at(self) -> float | None:
+        """When the plan is to be looked at again, on the monotonic clock: once, before what waits is launched."""
+        return None if self._check_s is None or not self._waiting else self._now0 + self._check_s
+
+    @property
+    def next_launch(self) -> tuple[int, float] | None:
+        """The rung that is launched next and when, on the monotonic clock; None: none by time."""
+        launch = None if self._over else self._next_launch()
+        return None if launch is None else (self._waiting[0], launch)
 
     def begin(self, now: float) -> list[Command]:
         """The first commands. Call once."""
@@ -252,12 +220,20 @@ class Race:
 
     def reason(self) -> str | None:
         """Why this rung answered, a word of domain.record.REASONS; None unless a rung has won."""
-        if self.winner is None:
+        winner, launched, plan = self.winner, self._launched, self._plan
+        if winner is None:
             return None
-        if self.winner == 0:
-            return sole_reason(self._plan) if self._next == 1 else self._plan.reason_hint or "flex_won_late"
-        rungs = self._plan.rungs
-        if self._plan.window_s is None or rungs[self.winner].rung.provider != rungs[0].rung.provider:
+        first = launched[0]
+        if winner == first:
+            if len(launched) == 1:
+                return sole_reason(plan)
+            beside = plan.rungs[launched[1]].launch_s == 0.0
+            return "flex_won_late" if beside else plan.reason_hint or "flex_won_late"
+        if plan.rungs[winner].launch_s == 0.0 and plan.reason_hint is not None:
+            return plan.reason_hint
+        rungs = plan.rungs
+        elsewhere = rungs[winner].rung.provider != rungs[first].rung.provider
+        if plan.window_s is None or elsewhere or winner < first:
             return "chain_advanced"
         return self._climb
 
@@ -275,21 +251,28 @@ class Race:
                 self._lost(rung, "refused", fault, now, commands)
             case Failed(rung, fault):
                 rejected = (is_callers_fault(fault) or _is_shared_quota(fault)) and not self._may_differ_elsewhere(
-                    fault
+                    rung, fault
                 )
                 self._lost(rung, "rejected" if rejected else "failed", fault, now, commands)
             case ClientGone():
                 self._end(GiveUp(CallerFault("client_gone")), "client_gone", commands)
             case Began(rung):
                 self._step(rung, "began")
+            case Replanned(rung, launch_s):
+                if rung in self._waiting:
+                    self._waiting.remove(rung)
+                    self._waiting.insert(0, rung)
+                    self._launch_s[rung] = launch_s
             case Elapsed():
                 pass  # timers are looked at after every event
 
-    def _may_differ_elsewhere(self, fault: Fault) -> bool:
+    def _may_differ_elsewhere(self, lost: int, fault: Fault) -> bool:
         """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model."""
         rungs = self._plan.rungs
-        here = rungs[self._next - 1].rung.provider
-        if all(planned.rung.provider == here for planned in rungs[self._next :]):
+        if not 0 <= lost < len(rungs):
+            return False
+        here = rungs[lost].rung.provider
+        if all(rungs[place].rung.provider == here for place in self._waiting):
             return False
         return fault.kind.code == "provider_key_rejected" or fault.status == 404 or _is_shared_quota(fault)
 
@@ -310,7 +293,7 @@ class Race:
         alive: Alive = "none"
         if "running" in self._states:
             alive = "dearer" if "running" in self._states[rung + 1 :] else "cheaper"
-        waiting = self._next < len(self._states) and now < self._now0 + self._plan.give_up_s
+        waiting = bool(self._waiting) and now < self._now0 + self._plan.give_up_s
         verdict = AFTER_LOSS[loss, alive, waiting]
         if verdict == "launch":
             self._launch(_cause(loss, fault), commands)
@@ -322,21 +305,23 @@ class Race:
         if now >= self._now0 + self._plan.give_up_s:
             self._end(GiveUp(UpstreamFault("provider_too_slow")), "too_slow", commands)
             return
+        if self._check_s is not None and now >= self._now0 + self._check_s:
+            self._check_s = None
         while (launch := self._next_launch()) is not None and launch <= now:
             self._launch("flex_deadline", commands)
 
     def _next_launch(self) -> float | None:
-        if self._next == len(self._states):
+        if not self._waiting:
             return None
-        launch_s = self._plan.rungs[self._next].launch_s
+        launch_s = self._launch_s[self._waiting[0]]
         return None if launch_s is None else self._now0 + launch_s
 
     def _launch(self, cause: str, commands: list[Command]) -> None:
-        rung = self._next
-        self._next += 1
+        rung = self._waiting.pop(0)
         self._step(rung, "launch")
-        if rung > 0 and self._climb is None:
+        if self._launched and self._climb is None:
             self._climb = cause
+        self._launched.append(rung)
         commands.append(Start(rung))
 
     def _end(self, last: Commit | GiveUp, cause: CancelCause, commands: list[Command]) -> None:
@@ -369,8 +354,10 @@ def _precedence(event: Event) -> tuple[int, int]:
             return 2, rung
         case Began(rung):
             return 3, rung
+        case Replanned(rung):
+            return 4, rung
         case Elapsed():
-            return 4, 0
+            return 5, 0
 
 
 def _is_shared_quota(fault: Fault) -> bool:

@@ -13,8 +13,7 @@ import trio
 
 from appliance.domain.errors import Fault, UpstreamFault
 from appliance.net.wake import Wakeup
-from appliance.policy.plan import Plan
-from appliance.policy.race import (
+from appliance.policy.moves import (
     Cancel,
     Command,
     Commit,
@@ -22,12 +21,12 @@ from appliance.policy.race import (
     Event,
     Failed,
     GiveUp,
-    Race,
     Refused,
     Start,
     Started,
-    sole_reason,
 )
+from appliance.policy.plan import Plan
+from appliance.policy.race import Race, sole_reason
 from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
 
@@ -83,7 +82,7 @@ class _Driver:
         self._scopes: dict[int, trio.CancelScope] = {}
         self._fault: Fault | None = None
         self._bug: Exception | None = None
-        self._warmed = 0
+        self._warmed: set[int] = set()
 
     async def run(self) -> None:
         """Race until one rung has won. Raises Fault as it is, never in a group."""
@@ -150,26 +149,18 @@ class _Driver:
                 case GiveUp(fault):
                     self._fault = fault
 
-    def _next_launch_s(self) -> tuple[int, float] | None:
-        rung = len(self._by_rung)
-        if rung < len(self._plan.rungs):
-            launch_s = self._plan.rungs[rung].launch_s
-            if launch_s is not None:
-                return rung, self._work.call.arrived_s + launch_s
-        return None
-
     def _next_wake(self) -> float:
         timer = self._machine.next_timer
         at = float("inf") if timer is None else timer
-        launch = self._next_launch_s()
-        if launch is not None and launch[0] > self._warmed:
+        launch = self._machine.next_launch
+        if launch is not None and launch[0] not in self._warmed:
             at = min(at, launch[1] - WARM_S)
         return at
 
     def _warm_up(self, nursery: trio.Nursery) -> None:
-        launch = self._next_launch_s()
-        if launch is not None and launch[0] > self._warmed and trio.current_time() >= launch[1] - WARM_S:
-            self._warmed = launch[0]
+        launch = self._machine.next_launch
+        if launch is not None and launch[0] not in self._warmed and trio.current_time() >= launch[1] - WARM_S:
+            self._warmed.add(launch[0])
             nursery.start_soon(self._guarded, self._launch.warm, launch[0])
 
 

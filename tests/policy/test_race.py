@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.record import REASONS
-from appliance.policy.plan import Plan, RungPlan, plan_chain, plan_direct, plan_race
-from appliance.policy.race import (
-    AFTER_LOSS,
-    TRANSITIONS,
+from appliance.policy.moves import (
     Began,
     Cancel,
     ClientGone,
@@ -24,17 +21,16 @@ from appliance.policy.race import (
     Event,
     Failed,
     GiveUp,
-    Race,
     Refused,
     Start,
     Started,
-    is_callers_fault,
-    sole_reason,
 )
+from appliance.policy.plan import Plan, RungPlan, plan_chain, plan_direct, plan_reserve
+from appliance.policy.race import AFTER_LOSS, TRANSITIONS, Race, is_callers_fault, sole_reason
 
 FLEX, DEFAULT, PRIORITY = LADDER = tuple(Rung("openai", "gpt-5.4-mini", t) for t in ("flex", "default", "priority"))
-TWO = plan_race(LADDER[:2], 30.0, lambda _rung: 5.0, 900.0)
-THREE = plan_race(LADDER, 30.0, lambda _rung: 5.0, 900.0)
+TWO = plan_reserve(LADDER[:2], 30.0, 5.0, 900.0)
+THREE = plan_reserve(LADDER, 30.0, 5.0, 900.0)
 T0 = 1000.0
 
 busy = UpstreamFault("provider_refused", retry_after_s=7.0)
@@ -330,7 +326,7 @@ def plans(draw: st.DrawFn) -> Plan:
         return plan_direct(DEFAULT, 900.0, draw(st.sampled_from(["tier_direct", "flex_slots_full", "not_raced"])))
     if kind == "chain":
         return plan_chain(LADDER[:count], 900.0)
-    return plan_race(LADDER[:count], draw(st.sampled_from([1.0, 30.0, 900.0])), lambda _rung: 5.0, 900.0)
+    return plan_reserve(LADDER[:count], draw(st.sampled_from([1.0, 30.0, 900.0])), 5.0, 900.0)
 
 
 detaches = st.frozensets(st.integers(0, 2))

@@ -1,0 +1,188 @@
+"""The deadline engine in the way of a request: plans by what was learned, and learns. The rule: ask only where it pays.
+
+`policy` decides; here are the facts that it needs, and what must be remembered between requests: how long attempts took
+to start (policy/latency.py), how long a key's answers are, and decisions, which hold until a curve has moved. Attempts
+are counted where their model is raced here, raced or not; a request for any other model pays for one look at a table.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance.domain.catalog import Provider, Rung
+from appliance.domain.record import Forecast
+from appliance.domain.tier import Window, canonical_tier, recorded_tier
+from appliance.policy.expense import Expense, expense, guessed_tokens
+from appliance.policy.foresight import Foresight, forecast, foresee
+from appliance.policy.latency import PRIOR_MASS, Flight, LatencyModel, Series, size_class
+from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
+from appliance.policy.prices import PriceTable
+from appliance.policy.race import is_callers_fault
+from appliance.policy.survival import Curve
+from appliance.request.work import Work
+from appliance.settings import Settings
+from appliance.upstream.attempt import Attempt
+
+KNOWN_FROM = 50.0
+"""A rung that started so often is known better than an operator's reserve says."""
+
+MOST_KEPT = 4096
+"""Models that are watched, decisions, and lengths of answers that are kept; a full table is emptied."""
+
+LONGEST_MODEL = 200
+"""Characters of a model that is watched: where a provider lists none it is a stranger's text."""
+
+UNLISTED = ""
+"""Stands for all models together that neither the provider nor the price list names: their text is a stranger's."""
+
+LENGTH_WEIGHT = 0.02
+"""What the newest answer counts for in the mean length, once there are fifty."""
+
+
+class _Length:
+    """The mean length of a key's answers."""
+
+    __slots__ = ("number", "tokens")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.tokens = 0.0
+
+    def add(self, tokens: int) -> None:
+        self.number += 1
+        self.tokens += (tokens - self.tokens) * max(1.0 / self.number, LENGTH_WEIGHT)
+
+
+class Engine:
+    """One for the process. Times are monotonic."""
+
+    def __init__(self, prices: PriceTable, settings: Settings) -> None:
+        self.model = LatencyModel()
+        self.watched: dict[str, None] = {}
+        """Models that were raced here: of their attempts the times to the start are counted."""
+        self._prices = prices
+        self._reserves = Reserves(settings.reserve_s)
+        self._decided: dict[tuple[object, ...], Foresight] = {}
+        self._lengths: dict[tuple[str, str], _Length] = {}
+
+    # -- before an attempt ---------------------------------------------------------------------------------------------
+
+    def plan(
+        self, work: Work, ladder: tuple[Rung, ...], providers: Sequence[Provider], window: Window, give_up_s: float
+    ) -> Plan:
+        """The plan over a ladder of two rungs or more, each of the provider at the same place."""
+        now_s = work.call.arrived_s
+        for rung in ladder:
+            self._watch(rung.model)
+        size = self.size(work)
+        series = [self._series(rung, provider, size) for rung, provider in zip(ladder, providers, strict=True)]
+        tokens = self._tokens(work, ladder[0].model)
+        costs = self._expense(ladder, providers, *tokens)
+        found = self._foresee(series, costs, window, now_s)
+        told = forecast(found, ladder, costs, window.target, *tokens)
+        plan = plan_decided(ladder, found.decision, window.seconds, give_up_s)
+        reserve_s = self._reserves(ladder[1])
+        if reserve_s is not None and found.rungs[1].alone.number - PRIOR_MASS < KNOWN_FROM:
+            plan = plan_reserve(ladder, window.seconds, reserve_s, give_up_s)
+            told = _by_reserve(told, plan)
+        return msgspec.structs.replace(plan, target=window.target, forecast=told)
+
+    def size(self, work: Work) -> int:
+        """The size class of the prompt."""
+        admitted = work.admitted
+        return 0 if admitted is None else size_class(admitted.asked.body.size_bytes)
+
+    def _watch(self, model: str) -> None:
+        if model not in self.watched and len(model) <= LONGEST_MODEL:
+            if len(self.watched) >= MOST_KEPT:
+                self.watched.clear()
+            self.watched[model] = None
+
+    def _series(self, rung: Rung, provider: Provider, size: int, behind: bool = False) -> Series:
+        model, listed = rung.model, provider.models
+        if (listed is None or model not in listed) and not self._prices.names(
+            provider.price_as or provider.kind, model
+        ):
+            model = UNLISTED
+        tier = recorded_tier(canonical_tier(rung.tier)) if rung.tier is not None else None
+        return Series(provider.provider_id, model, tier, size, behind)
+
+    def _tokens(self, work: Work, model: str) -> tuple[int, int]:
+        """Expected tokens of prompt and answer."""
+        admitted = work.admitted
+        if admitted is None:
+            return 0, guessed_tokens(None)
+        asked = admitted.asked
+        length = self._lengths.get((work.call.key.key_id, model))
+        answer = guessed_tokens(asked.max_output_tokens) if length is None else max(round(length.tokens), 1)
+        return asked.estimated_input_tokens, answer
+
+    def _expense(
+        self, ladder: tuple[Rung, ...], providers: Sequence[Provider], input_tokens: int, output_tokens: int
+    ) -> Expense:
+        rates, billing = [], []
+        for rung, provider in zip(ladder, providers, strict=True):
+            rates.append(self._prices.rates(provider.price_as or provider.kind, rung.model, rung.tier))
+            billing.append(provider.abort_billing)
+        return expense(
+            tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens
+        )
+
+    def _foresee(self, series: list[Series], costs: Expense, window: Window, now_s: float) -> Foresight:
+        """The decision, made anew only if a curve has moved since an alike request."""
+        curves: list[Curve] = []
+        for place, alone in enumerate(series):
+            curve = self.model.curve(alone, now_s)
+            curves.append(curve)
+            behind = Series(alone.provider, alone.model, alone.tier, alone.size, True)
+            curves.append(self.model.curve(behind, now_s) if place else curve)
+        key = (*series, window.seconds, window.target, costs.costs, costs.shares)
+        known = self._decided.get(key)
+        if known is None or any([new is not old for new, old in zip(curves, known.curves, strict=True)]):
+            if len(self._decided) >= MOST_KEPT:
+                self._decided.clear()
+            known = self._decided[key] = foresee(tuple(curves), costs, window.seconds, window.target)
+        return known
+
+    # -- attempts ------------------------------------------------------------------------------------------------------
+
+    def launched(self, work: Work, attempt: Attempt, behind: bool) -> Flight:
+        """An attempt is on its way, perhaps behind a silent cheaper one; end the flight by `landed`."""
+        series = self._series(attempt.rung, attempt.target.provider, self.size(work), behind)
+        return self.model.begin(series, attempt.start_s)
+
+    def landed(self, flight: Flight, attempt: Attempt, cut_off: bool, now_s: float) -> None:
+        """What became of an attempt until its start. `cut_off`: it was ended for a reason of its request's own.
+
+        What was the caller's fault or ours says nothing of the provider, and neither does a stop.
+        """
+        fault = attempt.fault
+        if attempt.started_s is not None:
+            flight.end("started", attempt.started_s)
+        elif fault is not None:
+            if is_callers_fault(fault) or fault.origin == "startline":
+                flight.forget()
+            else:
+                flight.end("lost", attempt.end_s or now_s)
+        elif cut_off:
+            flight.end("censored", attempt.end_s or now_s)
+        else:
+            flight.forget()
+
+    def settled(self, work: Work) -> None:
+        """A request for a model that is watched has ended."""
+        tokens, model = work.tokens, work.model
+        if tokens.certainty != "known" or tokens.output is None or model is None:
+            return
+        key = (work.call.key.key_id, model)
+        length = self._lengths.get(key)
+        if length is None:
+            if len(self._lengths) >= MOST_KEPT:
+                self._lengths.clear()
+            length = self._lengths[key] = _Length()
+        length.add(tokens.output)
+
+
+def _by_reserve(told: Forecast, plan: Plan) -> Forecast:
+    """The forecast of a launch that an operator has set: of its chance nothing is known yet."""
+    return msgspec.structs.replace(told, first=0, second=1, launch_s=plan.rungs[1].launch_s, why="reserve")
