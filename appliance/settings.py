@@ -86,8 +86,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     start_within_most_s: Annotated[float, _help("Longest race window a caller may ask for.")] = 900.0
     reserve_s: Annotated[
         dict[str, float],
-        _help("Time before the deadline at which a dearer rung launches: by `model/tier`, `*/tier` or `default`."),
-    ] = msgspec.field(default_factory=lambda: {"default": 5.0})
+        _help("Fixed launch of a dearer rung so long before the deadline: by `model/tier`, `*/tier`, `default`."),
+    ] = msgspec.field(default_factory=dict)
     first_content_timeout_s: Annotated[float, _help("Time to the start of an answer before 504.")] = 900.0
     idle_timeout_s: Annotated[float, _help("Longest silence of a provider within an answer.")] = 120.0
     keep_alive_comment_s: Annotated[float, _help("Silence before a stream gets keep-alive comments; 0: never.")] = 20.0

@@ -289,6 +289,7 @@ async def running(
 ) -> AsyncIterator[Rig]:
     """Run a rig on a temporary folder, for `limit_s` at most; `settings` are settings of the appliance.
 
+    Races launch default 5 s before the deadline unless `reserve_s` says otherwise.
     `lookup` finds the addresses of names.
     `send_buffer_bytes`: what the kernel takes for a client that does not read (0: what the kernel likes).
     `data_folder` and `vfs`: instead of a temporary folder and SQLite's own way to the disk.
@@ -300,7 +301,7 @@ async def running(
         async with trio.open_nursery() as outer:
             simulator = Simulator(world or quick_world(), seed=seed, time_scale=time_scale)
             base_url = await outer.start(simulator.serve)
-            loaded = load(environment={}, overrides=settings)
+            loaded = load(environment={}, overrides={"reserve_s": {"default": 5.0}} | settings)
             async with open_appliance(loaded, folder, vfs=vfs, lookup=lookup) as appliance:
                 sockets = open_tcp("127.0.0.1:0")
                 if send_buffer_bytes:

@@ -66,8 +66,9 @@ async def staged(world: "World", *, port: int = 0, seed: int = 0, **settings: ob
         address = f"127.0.0.1:{listeners[0].getsockname()[1]}"
         async with trio.open_nursery() as provider:
             upstream = await provider.start(simulator.serve)
+            fixed = {"reserve_s": {"default": 5.0}}  # nothing is known of rungs that were never asked
             quiet = {"log_requests": False, "log_level": "error", "shutdown_s": STOP_S}
-            async with opened(place, **quiet, **settings) as appliance:
+            async with opened(place, **quiet, **(fixed | settings)) as appliance:
                 inside = httpx.ASGITransport(app=as_operator(appliance))
                 async with trio.open_nursery() as server, httpx.AsyncClient(
                     transport=inside, base_url=ORIGIN, timeout=60

@@ -39,6 +39,7 @@ PLAN_WORDS: dict[str, str] = {
     "both_at_once": "only both rungs from the start meet the target",
     "infeasible": "nothing meets the target; this comes nearest",
     "hedges_capped": "the launches by time allowed here were used up; default served at once",
+    "reserve": "the dearer rung is launched when the operator says (reserve_s)",
     "explored": "planned otherwise than is cheapest, to learn how long a rung takes",
 }
 """Why a plan is as it is."""

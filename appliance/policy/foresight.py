@@ -7,6 +7,7 @@ from appliance.domain.record import Forecast
 from appliance.policy.expense import Expense
 from appliance.policy.latency import PRIOR_MASS
 from appliance.policy.launch import Candidate, Decision, decide, lateness
+from appliance.policy.plan import Plan
 from appliance.policy.survival import Curve
 
 Z = 1.0
@@ -68,4 +69,20 @@ def forecast(
         (),
         input_tokens,
         output_tokens,
+    )
+
+
+def by_reserve(told: Forecast, found: Foresight, plan: Plan) -> Forecast:
+    """The forecast of a launch that an operator has set; what it will cost is not asked."""
+    window_s, launch_s = plan.window_s or 0.0, plan.rungs[1].launch_s or 0.0
+    fixed = msgspec.structs.replace(found.decision, first=0, second=1, launch_s=launch_s)
+    return msgspec.structs.replace(
+        told,
+        chance=1.0 - lateness(fixed, found.rungs, window_s, 0.0),
+        chance_least=1.0 - lateness(fixed, found.rungs, window_s, Z),
+        first=0,
+        second=1,
+        launch_s=launch_s,
+        cost_nanos=None,
+        why="reserve",
     )

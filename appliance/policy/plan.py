@@ -50,6 +50,11 @@ class Plan(msgspec.Struct, frozen=True):
         return len(self.rungs) > 1 and sum(planned.launch_s is not None for planned in self.rungs) > 1
 
     @property
+    def streams(self) -> bool:
+        """Whether the provider is to be asked for a stream whatever the client wants: so that the start is seen."""
+        return self.forecast is not None or self.races
+
+    @property
     def first(self) -> int:
         """The place of the rung that is launched first."""
         return next(place for place, planned in enumerate(self.rungs) if planned.launch_s is not None)
@@ -91,7 +96,7 @@ def plan_chain(ladder: tuple[Rung, ...], give_up_s: float) -> Plan:
 
 
 def plan_reserve(ladder: tuple[Rung, ...], window_s: float, reserve_s: float, give_up_s: float) -> Plan:
-    """A race over a ladder of which too little is known, by the operator's word alone.
+    """A race by the operator's word alone.
 
     The first rung is launched at once, the second `reserve_s` seconds before the deadline (at most half of the
     window), the third at the deadline, further ones only when the cheaper ones were lost.

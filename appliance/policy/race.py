@@ -38,8 +38,8 @@ what was learned while the race ran. A rung that runs is never called back by it
 Time. The deadline ends nothing: it only decides launches, and whether `deadline_met`. Running rungs go on until the
 time to give up, which is a provider_too_slow. Of things that happen in the same instant (`on_many`) the order is: the
 client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear (so that
-the dearest error is the last word), new plans, timers last. So a start beats the timer that would have launched another rung, and
-beats the giving up.
+the dearest error is the last word), new plans, timers last. So a start beats the timer that would have launched another
+rung, and beats the giving up.
 
 The end. A race ends once, in `Commit` or `GiveUp`, and this is the last command it ever gives. Before it, each other
 running rung gets one `Cancel`, or one `Detach` where the argument `detach` names it: then the attempt may run on

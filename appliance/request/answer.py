@@ -25,6 +25,7 @@ from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.compat import compat_headers, name_block
 from appliance.request.dialects import DIALECTS
+from appliance.request.engine import Engine
 from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
@@ -77,7 +78,8 @@ class Gateway:
         self.bodies = Bodies(settings.max_bodies_bytes)
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
-        self.planner = Planner(directory, prices, self.slots, self.breakers, settings, profiles)
+        self.engine = Engine(prices, settings)
+        self.planner = Planner(directory, prices, self.slots, self.breakers, self.engine, settings, profiles)
         self.listing = Listing(self.planner, prices, profiles, modalities)
         self.live: dict[Call, Work] = {}
         self.unix_s = unix_s
@@ -238,6 +240,7 @@ class Gateway:
             else:
                 await run_persistently(work, plan, launcher, retry)
         finally:
+            launcher.land()
             if work.attempts:  # in a chain not always the first provider
                 work.provider = (work.winner or work.attempts[-1]).target.provider
 
@@ -266,6 +269,8 @@ class Gateway:
                 work.status = 499
         now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
+        if work.model in self.engine.watched:
+            self.engine.settled(work)
         settled = settled_record(work, self.prices, now_s)
         self.ledger.settle(settled)
         self._on_settled(settled)

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.record import Forecast
 from appliance.domain.tier import Window, canonical_tier, recorded_tier
 from appliance.policy.expense import Expense, expense, guessed_tokens
-from appliance.policy.foresight import Foresight, forecast, foresee
-from appliance.policy.latency import PRIOR_MASS, Flight, LatencyModel, Series, size_class
+from appliance.policy.foresight import Foresight, by_reserve, forecast, foresee
+from appliance.policy.latency import Flight, LatencyModel, Series, size_class
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
@@ -22,9 +21,6 @@ from appliance.policy.survival import Curve
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
-
-KNOWN_FROM = 50.0
-"""A rung that started so often is known better than an operator's reserve says."""
 
 MOST_KEPT = 4096
 """Models that are watched, decisions, and lengths of answers that are kept; a full table is emptied."""
@@ -74,7 +70,7 @@ class Engine:
         now_s = work.call.arrived_s
         for rung in ladder:
             self._watch(rung.model)
-        size = self.size(work)
+        size = self._size(work)
         series = [self._series(rung, provider, size) for rung, provider in zip(ladder, providers, strict=True)]
         tokens = self._tokens(work, ladder[0].model)
         costs = self._expense(ladder, providers, *tokens)
@@ -82,15 +78,16 @@ class Engine:
         told = forecast(found, ladder, costs, window.target, *tokens)
         plan = plan_decided(ladder, found.decision, window.seconds, give_up_s)
         reserve_s = self._reserves(ladder[1])
-        if reserve_s is not None and found.rungs[1].alone.number - PRIOR_MASS < KNOWN_FROM:
+        if reserve_s is not None:
             plan = plan_reserve(ladder, window.seconds, reserve_s, give_up_s)
-            told = _by_reserve(told, plan)
+            told = by_reserve(told, found, plan)
         return msgspec.structs.replace(plan, target=window.target, forecast=told)
 
-    def size(self, work: Work) -> int:
+    def _size(self, work: Work) -> int:
         """The size class of the prompt."""
-        admitted = work.admitted
-        return 0 if admitted is None else size_class(admitted.asked.body.size_bytes)
+        if work.admitted is not None:
+            work.size = size_class(work.admitted.asked.body.size_bytes)
+        return work.size
 
     def _watch(self, model: str) -> None:
         if model not in self.watched and len(model) <= LONGEST_MODEL:
@@ -113,9 +110,12 @@ class Engine:
         if admitted is None:
             return 0, guessed_tokens(None)
         asked = admitted.asked
+        most = asked.max_output_tokens
         length = self._lengths.get((work.call.key.key_id, model))
-        answer = guessed_tokens(asked.max_output_tokens) if length is None else max(round(length.tokens), 1)
-        return asked.estimated_input_tokens, answer
+        if length is None:
+            return asked.estimated_input_tokens, guessed_tokens(most)
+        answer = max(round(length.tokens), 1)
+        return asked.estimated_input_tokens, answer if most is None else min(answer, most)
 
     def _expense(
         self, ladder: tuple[Rung, ...], providers: Sequence[Provider], input_tokens: int, output_tokens: int
@@ -124,9 +124,7 @@ class Engine:
         for rung, provider in zip(ladder, providers, strict=True):
             rates.append(self._prices.rates(provider.price_as or provider.kind, rung.model, rung.tier))
             billing.append(provider.abort_billing)
-        return expense(
-            tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens
-        )
+        return expense(tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens)
 
     def _foresee(self, series: list[Series], costs: Expense, window: Window, now_s: float) -> Foresight:
         """The decision, made anew only if a curve has moved since an alike request."""
@@ -138,7 +136,7 @@ class Engine:
             curves.append(self.model.curve(behind, now_s) if place else curve)
         key = (*series, window.seconds, window.target, costs.costs, costs.shares)
         known = self._decided.get(key)
-        if known is None or any([new is not old for new, old in zip(curves, known.curves, strict=True)]):
+        if known is None or any(new is not old for new, old in zip(curves, known.curves, strict=True)):
             if len(self._decided) >= MOST_KEPT:
                 self._decided.clear()
             known = self._decided[key] = foresee(tuple(curves), costs, window.seconds, window.target)
@@ -148,7 +146,7 @@ class Engine:
 
     def launched(self, work: Work, attempt: Attempt, behind: bool) -> Flight:
         """An attempt is on its way, perhaps behind a silent cheaper one; end the flight by `landed`."""
-        series = self._series(attempt.rung, attempt.target.provider, self.size(work), behind)
+        series = self._series(attempt.rung, attempt.target.provider, self._size(work), behind)
         return self.model.begin(series, attempt.start_s)
 
     def landed(self, flight: Flight, attempt: Attempt, cut_off: bool, now_s: float) -> None:
@@ -181,8 +179,3 @@ class Engine:
                 self._lengths.clear()
             length = self._lengths[key] = _Length()
         length.add(tokens.output)
-
-
-def _by_reserve(told: Forecast, plan: Plan) -> Forecast:
-    """The forecast of a launch that an operator has set: of its chance nothing is known yet."""
-    return msgspec.structs.replace(told, first=0, second=1, launch_s=plan.rungs[1].launch_s, why="reserve")

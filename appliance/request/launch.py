@@ -11,10 +11,12 @@ import trio
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
+from appliance.policy.latency import Flight
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call
+from appliance.request.engine import Engine
 from appliance.request.plan import Planner
 from appliance.request.settle import begun_record
 from appliance.request.work import Work
@@ -41,6 +43,7 @@ class Shared(Protocol):
     pool: Pool
     planner: Planner
     breakers: Breakers
+    engine: Engine
     unix_s: Callable[[], float]
 
     def hold(self, call: Call, size_bytes: int) -> None:
@@ -55,6 +58,7 @@ class Launcher:
         "_asked",
         "_call",
         "_dialect",
+        "_flights",
         "_gateway",
         "_headers",
         "_hold",
@@ -70,7 +74,8 @@ class Launcher:
         if admitted is None or provider is None:
             raise ApplianceFault("internal_error")
         self.plan = plan
-        self.stream = admitted.asked.stream or plan.races
+        self.stream = admitted.asked.stream or plan.streams
+        self._flights: dict[Attempt, Flight] | None = None
         self._gateway = gateway
         self._call = call
         self._work = work
@@ -138,6 +143,8 @@ class Launcher:
         )
         if gateway.breakers.suspects:
             gateway.breakers.admit(attempt, trio.current_time())
+        if stream and rung.model in gateway.engine.watched:
+            self._watch(attempt, place)
         if not work.attempts:
             gateway.ledger.begin(begun_record(work, self.plan, gateway.prices))
         work.attempts.append(attempt)
@@ -155,9 +162,32 @@ class Launcher:
         await self._gateway.pool.warm(target.origin)
 
     def begun(self, attempt: Attempt) -> None:
-        """Tell the breakers how an attempt began."""
+        """Tell the breakers and the engine how an attempt began."""
         if attempt.fault is not None or self._gateway.breakers.suspects:
             self._gateway.breakers.begun(attempt, trio.current_time())
+        if self._flights:
+            flight = self._flights.pop(attempt, None)
+            if flight is not None:
+                self._gateway.engine.landed(flight, attempt, cut_off=False, now_s=trio.current_time())
+
+    def land(self) -> None:
+        """The race is over: attempts that were cut off while silent have said all that they will."""
+        if not self._flights:
+            return
+        work, call = self._work, self._call
+        for attempt, flight in self._flights.items():
+            cause = work.causes.get(attempt.ordinal) or call.cause  # none: a stop, or a bug of ours
+            cut_off = cause is not None and cause != "shutdown"
+            self._gateway.engine.landed(flight, attempt, cut_off, trio.current_time())
+        self._flights = None
+
+    def _watch(self, attempt: Attempt, place: int) -> None:
+        """Count how long this attempt takes to start."""
+        silent = any(one.end == "running" and one.started_s is None for one in self._work.attempts)
+        behind = silent and self.plan.rungs[place].launch_s != 0.0
+        if self._flights is None:
+            self._flights = {}
+        self._flights[attempt] = self._gateway.engine.launched(self._work, attempt, behind)
 
     def _target_of(self, rung: Rung) -> Target:
         if rung.provider == self._provider.name:

@@ -22,12 +22,13 @@ _GRAINS = 1000
 async def run_persistently(work: Work, plan: Plan, launcher: Launcher, retry: Retry) -> None:
     """As `run_plan`, and again after a pause while that is worth it. Raises the last Fault."""
     first = plan
+    spare = [planned.rung for planned in plan.rungs[: plan.first]]  # cheap ones that the plan had skipped
     for number in range(1, retry.count + 1):
         try:
             await run_plan(work, plan, launcher)
             return
         except UpstreamFault as fault:
-            last = work.attempts[-1]
+            last = next(one for one in reversed(work.attempts) if one.rung not in spare or one is work.attempts[0])
             if not worth_another_try(fault, last.head.status if last.head is not None else None):
                 raise
             pause_s = wait_s(retry, number, fault.retry_after_s, secrets.randbelow(_GRAINS) / _GRAINS)
@@ -39,7 +40,7 @@ async def run_persistently(work: Work, plan: Plan, launcher: Launcher, retry: Re
 
 def _reason(work: Work, first: Plan, last: Attempt) -> str:
     """Why the settled tier serves, in the words of the race that led to it."""
-    rung = first.rungs[0].rung
+    rung = first.rungs[first.first].rung
     if last.rung.provider != rung.provider:
         return "chain_advanced"
     if last.rung == rung:

@@ -13,13 +13,14 @@ from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
-from appliance.policy.plan import Plan, Reserves, plan_direct, plan_race
+from appliance.policy.plan import Plan, plan_direct
 from appliance.policy.prices import PriceTable
 from appliance.policy.route import Route, Routing, default_rung, ladder
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
 from appliance.request.embed import EmbeddingTranslation, spoken_instead
 from appliance.request.endpoint import Endpoint
+from appliance.request.engine import Engine
 from appliance.request.slots import Slots
 from appliance.request.translate import Translation, in_other_words
 from appliance.request.work import Work
@@ -78,6 +79,7 @@ class Planner:
         prices: PriceTable,
         slots: Slots,
         breakers: Breakers,
+        engine: Engine,
         settings: Settings,
         profiles: Mapping[str, Profile] = NO_PROFILES,
     ) -> None:
@@ -85,9 +87,9 @@ class Planner:
         self._prices = prices
         self._slots = slots
         self._breakers = breakers
+        self._engine = engine
         self._settings = settings
         self._profiles = profiles
-        self._reserves = Reserves(settings.reserve_s)
         self._routes: dict[str, _Routes] = {}
         self._targets: dict[tuple[str, str, bytes], tuple[Provider, Target]] = {}
 
@@ -172,13 +174,13 @@ class Planner:
             return (
                 choice.direct
                 if window is None
-                else plan_direct(choice.rungs[0], give_up_s, "not_raced", window.seconds)
+                else plan_direct(choice.rungs[0], give_up_s, "not_raced", window.seconds, window.target)
             )
         if window is None:
             raise ApplianceFault("internal_error")
         if not asked.raceable:
-            return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds)
-        return self._race(work, choice.rungs, window)
+            return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds, window.target)
+        return self._race(work, choice.provider, choice.rungs, window)
 
     def _kept(self, work: Work) -> Plan:
         """Ask those who may have it, one after the other: an id says nothing of its provider.
@@ -199,15 +201,18 @@ class Planner:
             raise self._breakers.fault(providers[0], asked[providers[0].name], now_s)
         return plan_direct(rungs[0], self._settings.first_content_timeout_s, "tier_direct").then(tuple(rungs[1:]))
 
-    def _race(self, work: Work, rungs: tuple[Rung, ...], window: Window) -> Plan:
-        """A race over these rungs if there is a slot for it, else the dearer one directly."""
+    def _race(self, work: Work, provider: Provider, rungs: tuple[Rung, ...], window: Window) -> Plan:
+        """What the engine decides over these rungs; the dearer one directly if that is a race and no slot is free."""
         key, give_up_s = work.call.key, self._settings.first_content_timeout_s
+        plan = self._engine.plan(work, rungs, (provider,) * len(rungs), window, give_up_s)
+        if not plan.races:
+            return plan
         organisation = self._directory.organisation(key.organisation_id)
         slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots
         if not self._slots.take(organisation.organisation_id, slots):
-            return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds)
+            return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds, window.target)
         work.racing = True
-        return plan_race(rungs, window.seconds, self._reserves, give_up_s)
+        return plan
 
     def _detour(self, work: Work, choice: Choice, window: Window | None) -> Plan | None:
         """The plan around rungs whose breakers are open; None where all that would be asked are well.
@@ -223,12 +228,12 @@ class Planner:
         work.skipped = tuple([rung for rung in rungs if rung not in usable])
         if not usable:
             raise self._breakers.fault(choice.provider, rungs, now_s)
-        window_s = None if window is None else window.seconds
+        window_s, target = (None, None) if window is None else (window.seconds, window.target)
         if usable[0] is not rungs[0]:
-            return plan_direct(usable[0], give_up_s, "flex_breaker_open", window_s)
+            return plan_direct(usable[0], give_up_s, "flex_breaker_open", window_s, target)
         if len(usable) == 1 or window is None:
-            return plan_direct(usable[0], give_up_s, "flex_won", window_s)
-        return self._race(work, usable, window)
+            return plan_direct(usable[0], give_up_s, "flex_won", window_s, target)
+        return self._race(work, choice.provider, usable, window)
 
     def _chain(self, routes: _Routes, work: Work, admitted: Admitted, window: Window | None) -> Plan:
         """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
@@ -246,15 +251,15 @@ class Planner:
             rungs = self._breakers.usable(choice.provider, rungs, now_s)
             following = [rung for one in fallbacks for rung in self._breakers.usable(one.provider, one.rungs, now_s)]
             work.skipped = tuple([rung for rung in choice.rungs if rung not in rungs])
-        window_s = None if window is None else window.seconds
+        window_s, target = (None, None) if window is None else (window.seconds, window.target)
         if len(rungs) > 1 and window is not None and asked.raceable:
-            return self._race(work, rungs, window).then(tuple(following))
+            return self._race(work, choice.provider, rungs, window).then(tuple(following))
         if rungs:
             reason = "not_raced" if len(rungs) > 1 or window is not None else "tier_direct"
-            return plan_direct(rungs[-1], give_up_s, reason, window_s).then(tuple(following))
+            return plan_direct(rungs[-1], give_up_s, reason, window_s, target).then(tuple(following))
         if not following:
             raise self._breakers.fault(choice.provider, choice.rungs, now_s)
-        return plan_direct(following[0], give_up_s, "chain_advanced", window_s).then(tuple(following[1:]))
+        return plan_direct(following[0], give_up_s, "chain_advanced", window_s, target).then(tuple(following[1:]))
 
     def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
         """Note which providers are asked in another dialect than the caller's."""

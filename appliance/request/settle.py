@@ -120,6 +120,12 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         _deadline_met(work, window_s, to_start_s, now_s - zero_s),
         work.client_gone,
         *attribution(call.get),
+        plan.target if plan is not None else None,
+        None,  # finish_s
+        None,  # finish_met
+        plan.forecast if plan is not None else None,
+        None,  # preset
+        work.size,
     )
     return Settled(request, tuple(attempts))
 

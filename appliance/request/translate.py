@@ -81,7 +81,7 @@ class Translation:
 
         Each provider's dialect is chosen here: the first of its dialects that can say the request.
         """
-        self._stream = self.asked.stream or plan.races
+        self._stream = self.asked.stream or plan.streams
         if self.asked.body.size_bytes > INLINE_BYTES:
             return await trio.to_thread.run_sync(self._prepare, plan, limiter=threads)
         return self._prepare(plan)

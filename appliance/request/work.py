@@ -36,6 +36,7 @@ class Work:
         "response_id",
         "retried",
         "settled",
+        "size",
         "skipped",
         "stamps",
         "status",
@@ -60,6 +61,7 @@ class Work:
         self.retried = 0
         self.counted = False
         self.settled = False
+        self.size = 0  # size class of the prompt, where it is of a model that is raced
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []
         self.causes: dict[int, CancelCause] = {}

@@ -12,6 +12,8 @@ from tests.cli.terminal import Terminal
 
 @pytest.mark.sockets
 def test_the_first_request_races_in_this_process_and_over_a_server(terminal: Terminal, tmp_path: Path) -> None:
+    fixed = {"STARTLINE_RESERVE_S": "{ default = 5.0 }"}
+    terminal.environment.update(fixed)
     with running(tmp_path, "simulator", "--port", "0") as simulator:
         url = simulator.told(r"base URL +(\S+)")
         options = ("--tiers", "flex,default,priority", "--price-as", "openai")
@@ -19,7 +21,7 @@ def test_the_first_request_races_in_this_process_and_over_a_server(terminal: Ter
         told = terminal.run("try", "hello", "--model", "gpt-5.4-nano")
         assert "flex_won: served by flex" in told.stdout and "50 % saved" in told.stdout
         assert "gpt-5.4-nano, start_within 30s" in told.stderr
-        with running(tmp_path, "serve", "--port", "0", STARTLINE_DATA_FOLDER=str(terminal.folder)) as server:
+        with running(tmp_path, "serve", "--port", "0", STARTLINE_DATA_FOLDER=str(terminal.folder), **fixed) as server:
             server.told(r'"event":"(serving)"')
             shown = terminal.json("try", "hello", "--model", "gpt-5.4", "--start-within", "9s")
             assert shown["request"]["reason"] == "flex_capacity" and len(shown["text"]) > 20

@@ -33,11 +33,12 @@ def until(look: Callable[[], T | None], what: str, limit_s: float = 10.0) -> T:
 
 
 def environment(data_folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a user who has set nothing but the data folder."""
+    """The environment of a user who has set the data folder, and when the dearer rung of a race is launched."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STARTLINE_")}
     for name in [name for name in kept if name.endswith("_API_KEY")] + ["CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"]:
         kept.pop(name, None)
-    return kept | {"STARTLINE_DATA_FOLDER": str(data_folder), "HOME": str(data_folder.parent)} | more
+    own = {"STARTLINE_DATA_FOLDER": str(data_folder), "HOME": str(data_folder.parent)}
+    return kept | own | {"STARTLINE_RESERVE_S": "{ default = 5.0 }"} | more
 
 
 class Program:

@@ -7,8 +7,11 @@ and the client are ours. All times are seconds after the beginning, exact.
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib import resources
+from math import exp
+from random import Random
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +24,7 @@ from appliance.domain.profile import NO_PROFILES, Profile
 from appliance.domain.record import AttemptRecord, RequestRecord, Settled
 from appliance.http1.limits import Limits
 from appliance.net.stream import SocketStream
+from appliance.policy.latency import Series
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.call import Call, Header
@@ -32,6 +36,8 @@ from appliance.upstream.transport import Pool
 
 MODEL = "gpt-5.4"
 SECRET = "sk-upstream-credential"
+RESERVE_S = {"default": 5.0}
+"""The operator's word: a race within 10 s launches default at 5 s."""
 NO_HEADERS: MappingProxyType[bytes, bytes] = MappingProxyType({})
 
 Step = tuple[float, bytes | str]
@@ -347,7 +353,7 @@ class Stage:
         )
         self.ledger = MemoryLedger()
         self.settled: list[Settled] = []
-        self.settings = Settings(**(settings or {}))
+        self.settings = Settings(**({"reserve_s": RESERVE_S} | (settings or {})))
         self.pool = Pool(
             self.provider.dial,
             tls=ssl.create_default_context,
@@ -437,6 +443,19 @@ class Stage:
         in_use = sum(not stream.closed for stream in self.provider.dialled) - self.pool.idle_count()
         assert in_use == 0, "each connection is closed or idle in the pool"
 
+    def teach(self, tier: str, started_s: Iterable[float], *, behind: bool = False) -> None:
+        """Let the engine have seen attempts of the usual model that started so long after their launch."""
+        (provider,) = self.directory.providers("org_test")
+        series, now_s = Series(provider.provider_id, MODEL, tier, 0, behind), trio.current_time()
+        for took_s in started_s:
+            self.gateway.engine.model.begin(series, now_s - took_s).end("started", now_s)
+
+    def teach_usual(self) -> None:
+        """Flex: half within 8 s, a tenth after 33 s. Default: half within 1.2 s, one in a hundred after 3.8 s."""
+        self.teach("flex", log_normal_times(8.0, 1.1))
+        self.teach("default", log_normal_times(1.2, 0.5))
+        self.teach("default", log_normal_times(1.2, 0.5), behind=True)
+
     @property
     def request(self) -> RequestRecord:
         """The record of the only request."""
@@ -455,6 +474,14 @@ class Stage:
 
 
 Meanwhile = Callable[[Call, Client], Awaitable[None]]
+
+
+def log_normal_times(median_s: float, sigma: float, count: int = 600) -> list[float]:
+    """The quantiles of a log-normal distribution, in no order: the newest count most."""
+    normal = NormalDist()
+    times = [median_s * exp(sigma * normal.inv_cdf((place + 0.5) / count)) for place in range(count)]
+    Random(1).shuffle(times)
+    return times
 
 
 def prices() -> PriceTable:

@@ -566,7 +566,7 @@ async def test_a_slot_is_given_back_when_the_plan_cannot_be_made(
     def broken(*_: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr("appliance.request.plan.plan_race", broken)
+    monkeypatch.setattr("appliance.request.engine.plan_reserve", broken)
     client = await s.race()
     assert client.status == 500
 

@@ -11,6 +11,7 @@ from appliance.domain.profile import Policy, Profile
 from appliance.policy.access import Access
 from appliance.policy.health import Rules
 from appliance.request.breakers import Breakers
+from appliance.request.engine import Engine
 from appliance.request.listing import Listing
 from appliance.request.plan import Planner
 from appliance.request.slots import Slots
@@ -29,8 +30,9 @@ def listed(
         .with_provider("local", tiers=(), models=("llama", "gpt-5.4"), profile="groq")
     )
     profiles = {"groq": Profile("Groq", "https://a.test", policy=Policy("no", "no", "yes", "D"))}
+    settings = Settings(model_aliases=aliases or {})
     listing = Listing(
-        Planner(directory, prices(), Slots(), Breakers(Rules()), Settings(model_aliases=aliases or {})),
+        Planner(directory, prices(), Slots(), Breakers(Rules()), Engine(prices(), settings), settings),
         prices(),
         profiles,
     )
