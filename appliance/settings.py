@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from appliance.domain.tier import parse_start_within
+from appliance.domain.tier import parse_finish_within, parse_start_target, parse_start_within
 
 
 def _help(text: str, *, secret: bool = False) -> Meta:
@@ -79,6 +79,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     start_within: Annotated[
         str, _help("The wish of requests that have none, by themselves or by their key: a tier word or a duration.")
     ] = "default"
+    start_target: Annotated[
+        float, _help("Probability with which an answer should start within a race window, where nothing else is said.")
+    ] = 0.99
+    finish_within: Annotated[
+        str, _help("Deadline of the last byte of requests that have none; only where a race window holds. Empty: none.")
+    ] = ""
+    finish_within_most_s: Annotated[float, _help("Longest finish_within a caller may ask for.")] = 3600.0
     race_slots: Annotated[
         int, _help("Races that an organisation may run at the same time; beyond, default serves at once.")
     ] = 1000
@@ -231,6 +238,12 @@ def _check_sense(settings: Settings) -> None:
         parse_start_within(settings.start_within, settings.start_within_least_s, settings.start_within_most_s)
     except ValueError as reason:
         raise SettingsFault(f"start_within: {reason}") from None
+    try:
+        parse_start_target(settings.start_target)
+        if settings.finish_within:
+            parse_finish_within(settings.finish_within, settings.start_within_least_s, settings.finish_within_most_s)
+    except ValueError as reason:
+        raise SettingsFault(str(reason)) from None
     for text in settings.trusted_proxies:
         try:
             ip_network(text.strip(), strict=False)

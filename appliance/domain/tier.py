@@ -16,6 +16,7 @@ TIER_WORDS: frozenset[str] = frozenset({"flex", "default", "priority", "auto"})
 _DASHED = re.compile(r"(\d\d)h-(\d\d)m-(\d\d)s", re.ASCII)
 _COMPACT = re.compile(r"(?:(\d{1,3})h)?(?:(\d{1,4})m)?(?:(\d{1,5}(?:\.\d{1,3})?)s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,3})?", re.ASCII)
+_NO_WISH = "start_within must be default, priority, auto, flex, or a duration such as 30s or 00h-01m-30s"
 _PROBABILITY = re.compile(r"\d{0,2}(?:\.\d{1,6})?(?<=\d)", re.ASCII)
 
 
@@ -96,7 +97,7 @@ def parse_start_target(value: object) -> float:
         number = text.removesuffix("%").rstrip()
         if not _PROBABILITY.fullmatch(number):
             raise ValueError("start_target must be a probability such as 0.99, or a text such as 99%")
-        target = float(number) / 100.0 if text.endswith("%") else float(number)
+        target = round(float(number) / 100.0, 8) if text.endswith("%") else float(number)
     else:
         target = float(max(0, min(value, 1)))  # first: an integer may have more digits than any float
     if not LEAST_TARGET < target <= MOST_TARGET:
@@ -104,7 +105,20 @@ def parse_start_target(value: object) -> float:
     return target
 
 
-def _duration(text: str) -> float:
+def parse_finish_within(value: object, least_s: float = 1.0, most_s: float = 3600.0) -> float:
+    """Read a `finish_within` value, a duration as in `start_within`: seconds. Raises ValueError with a sentence."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("finish_within must be a duration or a number of seconds")
+    if isinstance(value, str):
+        seconds = _duration(value, "finish_within must be a duration such as 90s or 00h-01m-30s")
+    else:
+        seconds = float(max(0, min(value, most_s + 1)))
+    if not least_s <= seconds <= most_s:
+        raise ValueError(f"finish_within must be between {least_s:g} and {most_s:g} seconds")
+    return seconds
+
+
+def _duration(text: str, wrong: str = _NO_WISH) -> float:
     if found := _DASHED.fullmatch(text):
         hours, minutes, seconds = found.groups()
         return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
@@ -112,7 +126,7 @@ def _duration(text: str) -> float:
         return float(text)
     found = _COMPACT.fullmatch(text)
     if found is None or not any(found.groups()):
-        raise ValueError("start_within must be default, priority, auto, flex, or a duration such as 30s or 00h-01m-30s")
+        raise ValueError(wrong)
     hours, minutes, rest = found.groups()
     return int(hours or 0) * 3600.0 + int(minutes or 0) * 60 + float(rest or 0)
 

@@ -11,19 +11,22 @@ import trio
 
 from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey, KeyKind
-from appliance.domain.tier import TIER_WORDS, StartWithin, parse_start_within
+from appliance.domain.ladder import Step
+from appliance.domain.preset import MARK, split_preset
+from appliance.domain.routing import NO_OPTIONS
+from appliance.domain.tier import TIER_WORDS, StartWithin
 from appliance.policy.access import Access
 from appliance.policy.address import neighbourhood
 from appliance.policy.failures import Failures
 from appliance.request.bodies import Bodies
 from appliance.request.call import Call
+from appliance.request.said import HeaderGetter, said_by
+from appliance.request.wishes import Defaults, Wishes
 from appliance.settings import Settings
 from appliance.store.keys import MalformedKey, TruncatedKey, check_token, parse_key, verify
 from appliance.store.ports import Directory
 from appliance.wire.body import RequestBody, decompress
 from appliance.wire.dialect import Asked, Dialect
-
-HeaderGetter = Callable[[bytes], bytes | None]
 
 LONGEST_TIER = 64
 """Characters of a provider's own tier that may pass: it is kept with the plans, and told in headers."""
@@ -129,57 +132,98 @@ class Admitted(msgspec.Struct, frozen=True):
     """A request that may go on: what was asked, and the tier wish that holds for it.
 
     `passed_tier`: a service tier of the provider's own that passes unchanged, unraced. `by_default`: the request itself
-    has no wish; one that cannot be had is then no fault of the caller's.
+    has no wish; one that cannot be had is then no fault of the caller's. `meant`: the model that is meant where the
+    request names a preset in its model's place. `ladder`: who is asked, whatever the model. `preset`: the name of the
+    one that was used.
     """
 
     asked: Asked
     wish: StartWithin
     passed_tier: str | None
     by_default: bool = False
+    meant: str | None = None
+    ladder: tuple[Step, ...] | None = None
+    preset: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for, as a caller names it."""
+        return self.asked.model if self.meant is None else self.meant
 
 
 async def admit(
-    call: Call, dialect: Dialect, directory: Directory, access: Access, settings: Settings, bodies: Bodies
+    call: Call, dialect: Dialect, wishes: Wishes, access: Access, settings: Settings, bodies: Bodies
 ) -> Admitted:
     """Read the body and the wish. Raises CallerFault, or ApplianceFault("too_many_bodies")."""
     if call.endpoint.kept:  # it has no body, and no model that could be another than was allowed when it was made
         return Admitted(dialect.read_request(NOTHING, None, call.argument, call.query), "default", None)
-    body = call.body
-    encoding = call.get(b"content-encoding")
+    body, get = call.body, call.get
+    encoding = get(b"content-encoding")
     if encoding is not None and encoding != b"identity":
         body = await _decompressed(encoding, body, settings.max_body_bytes, bodies.decompressing)
         bodies.take(len(body))
         call.held_bytes += len(body)
-    asked = dialect.read_request(RequestBody.decode(body), call.get(b"x-start-within"), call.argument, call.query)
+    asked = dialect.read_request(RequestBody.decode(body), get(b"x-start-within"), call.argument, call.query)
+    defaults = wishes.of(call.key)
+    if (
+        asked.start_within is not None
+        or asked.service_tier is not None
+        or (asked.options is not NO_OPTIONS and asked.options.promises)
+        or defaults.special
+        or MARK in asked.model
+        or get(b"x-finish-within") is not None
+        or get(b"x-start-target") is not None
+    ):
+        return _admitted(call, asked, defaults, wishes, access)
     access.check_model(asked.model)
-    tier = asked.service_tier
+    return Admitted(asked, defaults.wish, None, True)
+
+
+def _admitted(call: Call, asked: Asked, defaults: Defaults, wishes: Wishes, access: Access) -> Admitted:
+    """The wish of a request that says something of it, or whose key has a preset or a ladder. Raises CallerFault."""
+    bare, name = split_preset(asked.model)
+    meant = None
+    if name is None:
+        name = asked.options.preset
+        access.check_model(asked.model)
+    else:
+        meant = bare
+    trusted = name is None or access.allows_model(MARK + name)
+    if name is not None:
+        defaults = wishes.with_preset(call.key, name)
+        if (preset := defaults.preset) is None:
+            raise defaults.fault()
+        if bare and meant is not None:
+            access.check_model(bare)
+            defaults = defaults.without_ladder()  # the model was named to be asked, in place of what the preset names
+        elif meant is not None:
+            meant = preset.model or ""
+            if meant and not trusted:
+                access.check_model(meant)
+    tier, own = asked.service_tier, said_by(asked, call.get)
+    wish: StartWithin = "default"
+    ladder: tuple[Step, ...] | None = None
+    passed: str | None = None
+    used = None if defaults.preset is None else defaults.preset.name
+    if tier is not None and (own.finish_s is not None or own.ladder is not None):
+        field = "ladder" if own.finish_s is None else "finish_within"
+        raise CallerFault("service_tier_not_allowed", f"Send {field} or service_tier, not both.", param="service_tier")
     if tier is not None and tier not in TIER_WORDS:
         if len(tier) > LONGEST_TIER:
             raise CallerFault("bad_request", "service_tier is too long.", param="service_tier")
-        return Admitted(asked, "default", tier)
-    wish: StartWithin | None = tier if tier is not None else asked.start_within  # type: ignore[assignment]
-    by_default = wish is None
-    if wish is None:
-        key = call.key
-        own = key.start_within or directory.organisation(key.organisation_id).start_within
-        own = own or settings.start_within
-        try:
-            if own in TIER_WORDS:
-                return Admitted(asked, own, None, by_default)  # type: ignore[arg-type]
-            wish = parse_start_within(own, settings.start_within_least_s, settings.start_within_most_s)
-        except ValueError:
-            raise CallerFault(
-                "invalid_start_within", "The default of this key is outside of the limits that are set.", status=400
-            ) from None
-    elif not isinstance(wish, str):
-        least_s, most_s = settings.start_within_least_s, settings.start_within_most_s
-        if not least_s <= wish.seconds <= most_s:
-            raise CallerFault(
-                "invalid_start_within",
-                f"start_within must be between {least_s:g} and {most_s:g} seconds.",
-                param="start_within",
-            )
-    return Admitted(asked, wish, None, by_default)
+        passed = tier
+    else:
+        wishes.check(own)
+        if defaults.trouble is not None and (own.start is None or defaults.trouble[0] == "preset_not_found"):
+            raise defaults.fault()
+        wish, ladder = wishes.resolve((own, *defaults.said))
+    if ladder is not None and (ladder is own.ladder or (ladder is defaults.preset_ladder and not trusted)):
+        for step in ladder:
+            access.check_model(step.model, f"{step.provider}/{step.model}")
+    if meant == "" and (ladder is None or not call.endpoint.tiered):
+        raise CallerFault("missing_model", "This preset names no model.", param="model")
+    by_default = tier is None and own.start is None and own.finish_s is None
+    return Admitted(asked, wish, passed, by_default, meant, ladder, used)
 
 
 async def _decompressed(encoding: bytes, body: bytes, limit_bytes: int, threads: trio.CapacityLimiter) -> bytes:

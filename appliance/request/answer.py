@@ -19,7 +19,7 @@ from appliance.policy.health import Rules
 from appliance.policy.modalities import Modalities
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
-from appliance.request.admit import Doorkeeper, HeaderGetter, admit
+from appliance.request.admit import Doorkeeper, admit
 from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
@@ -33,8 +33,10 @@ from appliance.request.persist import run_persistently
 from appliance.request.plan import Planner
 from appliance.request.race import run_plan, too_slow
 from appliance.request.relay import JSON, relay, stream_headers
+from appliance.request.said import HeaderGetter
 from appliance.request.settle import settled_record
 from appliance.request.slots import Slots
+from appliance.request.wishes import Wishes
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory, Ledger
@@ -77,6 +79,7 @@ class Gateway:
         self.key_slots = Slots()
         self.bodies = Bodies(settings.max_bodies_bytes)
         self.doorkeeper = Doorkeeper(directory, settings.max_failed_keys)
+        self.wishes = Wishes(directory, settings)
         self.breakers = Breakers(Rules(settings.breaker_failures, settings.breaker_pause_s))
         self.engine = Engine(prices, settings)
         self.planner = Planner(directory, prices, self.slots, self.breakers, self.engine, settings, profiles)
@@ -190,7 +193,7 @@ class Gateway:
         endpoint = call.endpoint
         dialect = work.dialect = (KEPT if endpoint.kept else DIALECTS)[endpoint.dialect]
         access = self.doorkeeper.still(call.key, call.peer, self.unix_s)
-        work.admitted = await admit(call, dialect, self.directory, access, self.settings, self.bodies)
+        work.admitted = await admit(call, dialect, self.wishes, access, self.settings, self.bodies)
         try:
             plan = work.plan = self.planner.plan(work)
             if work.translation is not None:

@@ -155,11 +155,11 @@ class Planner:
         word = wish if window is None else None
         if asked.options.chain:
             return self._chain(routes, work, admitted, window)
-        chosen = (asked.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
+        chosen = (admitted.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
             choice = self._choose(
-                routes.routing.find(routes.aliases.get(asked.model, asked.model)), work, admitted, call.endpoint
+                routes.routing.find(routes.aliases.get(admitted.model, admitted.model)), work, admitted, call.endpoint
             )
             if len(routes.choices) >= MOST_KEPT:
                 routes.choices.clear()
@@ -239,7 +239,7 @@ class Planner:
         """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
         asked, give_up_s, endpoint = admitted.asked, self._settings.first_content_timeout_s, work.call.endpoint
         first, *others = [
-            routes.routing.at(name, routes.aliases.get(asked.model, asked.model)) for name in asked.options.chain
+            routes.routing.at(name, routes.aliases.get(admitted.model, admitted.model)) for name in asked.options.chain
         ]
         later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
         fallbacks = [self._choose(route, work, later, endpoint) for route in others]

@@ -7,7 +7,7 @@ attempt used is the provider's word, else an estimate that says so; a price or a
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.money import NOT_CHARGED, Cost, CostState, Rates
 from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
-from appliance.domain.tier import canonical_tier, recorded_tier, start_within_text
+from appliance.domain.tier import Window, canonical_tier, recorded_tier, start_within_text
 from appliance.domain.tokens import NO_TOKENS, Tokens
 from appliance.policy.attribution import attribution
 from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate_tokens
@@ -121,13 +121,19 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         work.client_gone,
         *attribution(call.get),
         plan.target if plan is not None else None,
-        None,  # finish_s
+        _finish_s(work) if window_s is not None else None,
         None,  # finish_met
         plan.forecast if plan is not None else None,
-        None,  # preset
+        admitted.preset if admitted is not None else None,
         work.size,
     )
     return Settled(request, tuple(attempts))
+
+
+def _finish_s(work: Work) -> float | None:
+    """Within what time the last byte should have come; None: nobody said."""
+    wish = work.admitted.wish if work.admitted is not None else None
+    return wish.finish_s if isinstance(wish, Window) else None
 
 
 def _deadline_met(work: Work, window_s: float | None, to_start_s: float | None, total_s: float) -> bool | None:

@@ -186,4 +186,4 @@ def in_other_words(admitted: Admitted) -> Admitted:
     wish = canonical_tier(tier)
     if wish not in TIER_WORDS:
         raise CallerFault("inexpressible", "This provider knows no such service tier.", param="service_tier")
-    return Admitted(admitted.asked, wish, None)  # type: ignore[arg-type]  # it is one of the words
+    return msgspec.structs.replace(admitted, wish=wish, passed_tier=None)  # it is one of the words

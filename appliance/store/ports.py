@@ -15,6 +15,9 @@ from appliance.domain.record import Begun, Settled
 class Directory(Protocol):
     """Identities and providers, read from memory; kept current by the writer, replaced whole on each change."""
 
+    generation: int
+    """Grows with each change, so that others may keep what they derived from the directory."""
+
     def key(self, public_id: str) -> ApiKey | None:
         """The key with this public id, revoked and expired ones included."""
         ...

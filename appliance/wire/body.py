@@ -15,8 +15,11 @@ import zstandard
 from appliance.domain.errors import CallerFault
 
 ROUTING_KEYS = frozenset(
-    {"model", "stream", "start_within", "service_tier", "stream_options", "provider", "retry", "include_cost"}
-)
+    {
+        "model", "stream", "start_within", "service_tier", "stream_options", "provider", "retry", "include_cost",
+        "ladder", "start_target", "finish_within", "preset",
+    }
+)  # fmt: skip
 """Keys that decide what a request costs; one that differs from them only in case is refused."""
 
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 9659: the most that a decoder of HTTP content must support

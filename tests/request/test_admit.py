@@ -10,12 +10,14 @@ import trio
 
 from appliance.domain.errors import CallerFault
 from appliance.domain.identity import ApiKey, Organisation
+from appliance.domain.ladder import Step
 from appliance.domain.tier import Window
 from appliance.policy.access import Access
 from appliance.request.admit import INLINE_BYTES, Admitted, Doorkeeper, admit, credential
 from appliance.request.bodies import DECOMPRESSIONS, Bodies
 from appliance.request.call import Call
-from appliance.request.endpoint import CHAT
+from appliance.request.endpoint import CHAT, EMBEDDINGS, Endpoint
+from appliance.request.wishes import Wishes
 from appliance.settings import Settings
 from appliance.store.memory import MemoryDirectory
 from appliance.wire import openai_chat
@@ -107,15 +109,19 @@ async def admitted(
     fields: dict[str, Any],
     *,
     key: dict[str, Any] | None = None,
+    preset: dict[str, Any] | None = None,
+    endpoint: Endpoint = CHAT,
     organisation: str = "default",
     body: bytes | None = None,
     settings: Settings | None = None,
     **headers: bytes,
 ) -> Admitted:
     directory = MemoryDirectory(Organisation("org_test", "test", start_within=organisation)).with_key(**(key or {}))
+    if preset is not None:
+        directory.with_preset("night", **preset)
     asking = directory.keys()[0]
     call = Call(
-        endpoint=CHAT,
+        endpoint=endpoint,
         argument="",
         method=b"POST",
         path=b"/v1/chat/completions",
@@ -131,7 +137,9 @@ async def admitted(
         arrived_s=0.0,
         at_unix_us=0,
     )
-    return await admit(call, openai_chat, directory, Access(asking), settings or Settings(), Bodies(2**30))
+    settings = settings or Settings()
+    wishes = Wishes(directory, settings)
+    return await admit(call, openai_chat, wishes, Access(asking), settings, Bodies(2**30))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +179,82 @@ async def test_what_can_be_refused_is(fields: dict[str, Any], facts: dict[str, A
     with pytest.raises(CallerFault) as caught:
         await admitted(fields, **facts)
     assert caught.value.code == code
+
+
+LADDER = ["a/m:flex", "b/n"]
+STEPS = (Step("a", "m", "flex"), Step("b", "n"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "found"),
+    [
+        # model, wish, ladder, preset, by default
+        ({"model": "@preset/night"}, {"preset": {"model": "p/x"}}, ("p/x", "default", None, "night", True)),
+        ({"preset": "night"}, {"preset": {"start_within": "9s"}}, ("m", Window(9.0), None, "night", True)),
+        (
+            {"model": "@preset/night", "start_within": "4s"}, {"preset": {"ladder": LADDER, "start_within": "9s"}},
+            ("", Window(4.0), STEPS, "night", False),
+        ),
+        (  # a model that is named beside the preset goes before the preset's model, and its ladder
+            {"model": "p/y@preset/night"}, {"preset": {"model": "p/x", "ladder": LADDER, "start_within": "9s"}},
+            ("p/y", Window(9.0), None, "night", True),
+        ),
+        ({"preset": "night"}, {"preset": {"ladder": LADDER}}, ("m", "default", STEPS, "night", True)),
+        ({}, {"preset": {"ladder": LADDER}, "key": {"preset": "night"}}, ("m", "default", STEPS, "night", True)),
+        ({}, {"key": {"ladder": LADDER}}, ("m", "default", STEPS, None, True)),
+        ({"service_tier": "priority"}, {"key": {"ladder": LADDER}}, ("m", "priority", None, None, False)),
+        ({"service_tier": "scale"}, {"key": {"ladder": LADDER}}, ("m", "default", None, None, False)),
+        ({"ladder": LADDER, "finish_within": 60}, {}, ("m", Window(60.0, 0.99, 60.0), STEPS, None, False)),
+        ({}, {"x_finish_within": b"2m", "x_start_target": b"90%"}, ("m", Window(120.0, 0.9, 120.0), None, None, False)),
+        ({"start_within": 9}, {"key": {"start_within": "1h"}}, ("m", Window(9.0), None, None, False)),
+    ],
+)  # fmt: skip
+async def test_presets_and_ladders_are_found(
+    fields: dict[str, Any], facts: dict[str, Any], found: tuple[Any, ...]
+) -> None:
+    got = await admitted(fields, **facts)
+    assert (got.model, got.wish, got.ladder, got.preset, got.by_default) == found
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "code"),
+    [
+        ({"preset": "nigth"}, {"preset": {}}, "preset_not_found"),
+        ({"model": "@preset/"}, {"preset": {}}, "preset_not_found"),
+        ({"model": "gpt-5@preset/other"}, {"preset": {}}, "preset_not_found"),
+        ({"start_within": "9s"}, {"key": {"preset": "gone"}}, "preset_not_found"),
+        ({"model": "@preset/night"}, {"preset": {}}, "missing_model"),
+        ({"model": "@preset/night"}, {"preset": {"ladder": LADDER}, "endpoint": EMBEDDINGS}, "missing_model"),
+        ({"finish_within": "2h"}, {}, "invalid_finish_within"),
+        ({"finish_within": 60, "service_tier": "flex"}, {}, "service_tier_not_allowed"),
+        ({"ladder": LADDER, "service_tier": "scale"}, {}, "service_tier_not_allowed"),
+        ({}, {"key": {"start_within": "1h"}}, "invalid_start_within"),
+        # what a key may not ask for it may not ask for by another name
+        ({"ladder": LADDER}, {"key": {"models": ["m"]}}, "model_not_allowed"),
+        ({"preset": "night"}, {"key": {"models": ["m"]}, "preset": {"ladder": LADDER}}, "model_not_allowed"),
+        ({"model": "@preset/night"}, {"key": {"models": ["m"]}, "preset": {"model": "x"}}, "model_not_allowed"),
+        ({"model": "x@preset/night"}, {"key": {"models": ["m", "@preset/*"]}, "preset": {}}, "model_not_allowed"),
+    ],
+)
+async def test_presets_and_ladders_that_cannot_be_used(
+    fields: dict[str, Any], facts: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(CallerFault) as caught:
+        await admitted(fields, **facts)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts"),
+    [
+        ({"ladder": LADDER}, {"key": {"models": ["m", "b/*"]}}),
+        ({"model": "@preset/night"}, {"key": {"models": ["@preset/night"]}, "preset": {"ladder": LADDER}}),
+        ({"model": "@preset/night"}, {"key": {"models": ["x"]}, "preset": {"model": "x"}}),
+        ({}, {"key": {"models": ["m"], "ladder": LADDER}}),
+    ],
+)
+async def test_presets_and_ladders_that_a_key_may_use(fields: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert (await admitted(fields, **facts)).model in ("m", "x", "")
 
 
 async def test_how_long_a_window_may_be_is_a_setting() -> None:

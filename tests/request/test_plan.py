@@ -22,7 +22,7 @@ async def planned(s: Stage, endpoint: Endpoint = CHAT, **fields: Any) -> Plan:
     call, _ = s.prepare(fields, endpoint=endpoint)
     work = Work(call)
     access = s.gateway.doorkeeper.access(call.key)
-    work.admitted = await admit(call, openai_chat, s.directory, access, s.settings, s.gateway.bodies)
+    work.admitted = await admit(call, openai_chat, s.gateway.wishes, access, s.settings, s.gateway.bodies)
     return s.gateway.planner.plan(work)
 
 

@@ -17,7 +17,7 @@ _SNAKE = re.compile(
     rb"|video_metadata|media_resolution|parameters_json_schema|response_json_schema|response_schema"
     rb"|response_mime_type|response_modalities|response_logprobs|thinking_config|thinking_budget|thinking_level"
     rb"|include_thoughts|top_p|top_k|candidate_count|max_output_tokens|stop_sequences|presence_penalty"
-    rb'|frequency_penalty|will_continue|start_within|include_cost)"\s*:'
+    rb'|frequency_penalty|will_continue|start_within|include_cost|start_target|finish_within)"\s*:'
 )
 _FREE: Final = frozenset(
     {
@@ -31,7 +31,7 @@ _FREE: Final = frozenset(
         "partMetadata",
     }
 )
-_OURS: Final = frozenset({"start_within", "include_cost"})
+_OURS: Final = frozenset({"start_within", "include_cost", "start_target", "finish_within"})
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
 

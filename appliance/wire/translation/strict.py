@@ -11,11 +11,13 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from appliance.domain.errors import CallerFault
+from appliance.wire.openai_request import OURS as WISHES
+from appliance.wire.routing_fields import FIELDS
 from appliance.wire.translation.drops import Inexpressible
 
 T = TypeVar("T")
 
-OURS = frozenset({"start_within", "provider", "retry", "include_cost"})
+OURS = FIELDS.union(WISHES)
 """Fields of Startline: routing has read them."""
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
