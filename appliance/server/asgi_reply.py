@@ -31,6 +31,7 @@ class AsgiReply:
         self._close = close
         self._head_only = head_only
         self._lock = trio.Lock()
+        self._taken = False  # whether anything went out: the message that begins an answer is only kept
         self._comments: list[tuple[Sequence[Header] | None, bytes]] = []
         self.started = False
         self.ending = False
@@ -103,6 +104,7 @@ class AsgiReply:
         self.ending = not more
         body = b"" if self._head_only else data
         await self._give({"type": "http.response.body", "body": body, "more_body": more})
+        self._taken = True
         self.ended = not more
 
     async def _give(self, message: Message) -> None:
@@ -112,6 +114,8 @@ class AsgiReply:
         try:
             await self._send(message)
         except OSError:  # how ASGI says that the client is gone
+            if not self._taken:
+                self.started, self.sent_bytes = False, 0
             raise trio.BrokenResourceError from None
         self.busy = False
 

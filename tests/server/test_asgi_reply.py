@@ -64,6 +64,28 @@ async def test_a_value_cannot_break_the_answer() -> None:
     assert sent.messages[0]["headers"] == [(b"x-a", b"1%0D%0Ab: c%FF")]
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_a_client_that_is_found_gone_has_been_sent_nothing(streamed: bool) -> None:
+    sent = Sent()
+    sent.gone = True
+    async with trio.open_nursery() as nursery:
+        reply = AsgiReply(sent, nursery, close=True, head_only=False)
+        with pytest.raises(trio.BrokenResourceError):
+            await (reply.start([], b"body") if streamed else reply.whole(200, [], b"body"))
+    assert (reply.started, reply.ended, reply.sent_bytes) == (False, False, 0)
+
+
+async def test_what_went_out_before_the_client_was_found_gone_did() -> None:
+    sent = Sent()
+    async with trio.open_nursery() as nursery:
+        reply = AsgiReply(sent, nursery, close=True, head_only=False)
+        await reply.start([], b"first")
+        sent.gone = True
+        with pytest.raises(trio.BrokenResourceError):
+            await reply.send(b"more")
+    assert (reply.started, reply.ended, reply.sent_bytes) == (True, False, 9)
+
+
 async def test_comments_go_in_order_however_they_are_sent() -> None:
     sent = Sent()
     async with trio.open_nursery() as nursery:
