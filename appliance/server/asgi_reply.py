@@ -31,7 +31,7 @@ class AsgiReply:
         self._close = close
         self._head_only = head_only
         self._lock = trio.Lock()
-        self._taken = False  # whether anything went out: the message that begins an answer is only kept
+        self._taken = False  # whether anything went out
         self._comments: list[tuple[Sequence[Header] | None, bytes]] = []
         self.started = False
         self.ending = False
@@ -45,19 +45,19 @@ class AsgiReply:
         """See request.call.Reply."""
         async with self._lock:
             self.started = True
+            self.sent_bytes += len(body)  # handed over as one, as in the fast lane
             own = list(headers)
             if status not in NO_BODY_STATUS:
                 own.append((b"content-length", b"%d" % len(body)))
             await self._start(status, own)
-            self.sent_bytes += len(body)
             await self._body(body, more=False)
 
     async def start(self, headers: Sequence[Header], first: bytes = b"") -> None:
         """See request.call.Reply."""
         async with self._lock:
             self.started = True
-            await self._start(200, headers)
             self.sent_bytes += len(first)
+            await self._start(200, headers)
             await self._body(first, more=True)
 
     async def send(self, data: bytes) -> None:
@@ -104,7 +104,6 @@ class AsgiReply:
         self.ending = not more
         body = b"" if self._head_only else data
         await self._give({"type": "http.response.body", "body": body, "more_body": more})
-        self._taken = True
         self.ended = not more
 
     async def _give(self, message: Message) -> None:
@@ -118,6 +117,7 @@ class AsgiReply:
                 self.started, self.sent_bytes = False, 0
             raise trio.BrokenResourceError from None
         self.busy = False
+        self._taken = True
 
 
 class InferenceApp:

@@ -54,15 +54,14 @@ class FastReply:
             own.append((b"content-length", b"%d" % len(body)))
         self._connection(own)
         data = response_head(status, own)
+        self.sent_bytes += len(body)
         if body and not self._head_only:
             if len(body) <= JOIN_BYTES:
                 data += body
             else:
                 await self._send(data)
                 data = body
-        rest = self._unsent(data)
-        self.sent_bytes += len(body)
-        if rest:
+        if rest := self._unsent(data):
             await self._send(rest)
         self.ended = True
 

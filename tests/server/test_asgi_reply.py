@@ -75,6 +75,19 @@ async def test_a_client_that_is_found_gone_has_been_sent_nothing(streamed: bool)
     assert (reply.started, reply.ended, reply.sent_bytes) == (False, False, 0)
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_an_answer_that_is_cut_off_at_its_head_was_handed_over(streamed: bool) -> None:
+    """As in the fast lane: what began counts with its first bytes, since nobody knows what of it was taken."""
+    sent = Sent()
+    sent.open = trio.Event()
+    async with trio.open_nursery() as nursery:
+        reply = AsgiReply(sent, nursery, close=True, head_only=False)
+        with trio.move_on_after(0.01) as scope:
+            await (reply.start([], b"body") if streamed else reply.whole(200, [], b"body"))
+    assert scope.cancelled_caught
+    assert (reply.started, reply.ended, reply.sent_bytes) == (True, False, 4)
+
+
 async def test_what_went_out_before_the_client_was_found_gone_did() -> None:
     sent = Sent()
     async with trio.open_nursery() as nursery:
