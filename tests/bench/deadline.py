@@ -1,4 +1,4 @@
-"""What the deadline engine costs: an observation, a curve and a plan, in microseconds.
+"""What the deadline engine costs: observations, a curve and plans, in microseconds.
 
 `python -m tests.bench.deadline` prints them.
 
@@ -9,10 +9,12 @@ built anew at most once a second for each level and tier, or when its counts hav
 from random import Random
 from timeit import repeat
 
+from appliance.policy import finish
 from appliance.policy.buckets import bucket
 from appliance.policy.histogram import Histogram
 from appliance.policy.latency import SLOW, LatencyModel, Series, prior_of
 from appliance.policy.launch import Candidate, decide
+from appliance.policy.lengths import Lengths
 from appliance.policy.survival import estimate
 
 ROUNDS = 7
@@ -35,12 +37,28 @@ def figures(times: int = 300) -> dict[str, float]:
         Candidate(model.curve(flex, now_s), model.curve(flex, now_s), 0.5),
         Candidate(model.curve(default, now_s), model.curve(behind, now_s), 1.0),
     )
+    lengths = Lengths()
+    for nth in range(3000):
+        words = round(250 * random.lognormvariate(0.0, 0.6))
+        lengths.ended("gpt", "key", words, False, nth * 0.5)
+        for tier in ("flex", "default"):
+            lengths.took("openai", "gpt", tier, words, words / 60 * random.lognormvariate(0.0, 0.25), nth * 0.5)
+    tiers = [lengths.pace("openai", "gpt", tier, now_s) for tier in ("flex", "default")]
+    length = lengths.length("gpt", "key", now_s)
     prior = prior_of("flex")
     work = {
         "observation": lambda: model.begin(flex, now_s).end("started", now_s),
         "curve, built": lambda: estimate(counts, prior, 8.0, now_s),
         "curve, looked up": lambda: model.curve(flex, now_s),
         "plan": lambda: decide(rungs, 10.0, 0.99),
+        "length and pace": lambda: (
+            lengths.ended("gpt", "key", 300, False, now_s),
+            lengths.took("openai", "gpt", "flex", 300, 5.0, now_s),
+        ),
+        "mean length": lambda: lengths.mean_tokens("gpt", "key", 300.0),
+        "plan of the end": lambda: finish.decide(
+            rungs, tuple([finish.Generation(length, pace) for pace in tiers]), 40.0, 40.0, 0.99
+        ),
     }
     model.begin(flex, now_s).end("started", now_s)
     return {name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6 for name, job in work.items()}
