@@ -51,10 +51,8 @@ def figures(times: int = 300) -> dict[str, float]:
         "curve, built": lambda: estimate(counts, prior, 8.0, now_s),
         "curve, looked up": lambda: model.curve(flex, now_s),
         "plan": lambda: decide(rungs, 10.0, 0.99),
-        "length and pace": lambda: (
-            lengths.ended("gpt", "key", 300, False, now_s),
-            lengths.took("openai", "gpt", "flex", 300, 5.0, now_s),
-        ),
+        "length": lambda: lengths.ended("gpt", "key", 300, False, now_s),
+        "pace": lambda: lengths.took("openai", "gpt", "flex", 300, 5.0, now_s),
         "mean length": lambda: lengths.mean_tokens("gpt", "key", 300.0),
         "plan of the end": lambda: finish.decide(
             rungs, tuple([finish.Generation(length, pace) for pace in tiers]), 40.0, 40.0, 0.99
