@@ -56,6 +56,10 @@ class Policy(Protocol):
         """Whether a silent flex that has lost runs on to the deadline."""
         ...
 
+    def spared(self, cost: float) -> None:
+        """So much less than an attempt could cost that was made or left running to learn of it."""
+        ...
+
 
 class Plain:
     """A policy that learns nothing: the same way for every request."""
@@ -82,6 +86,9 @@ class Plain:
     def leave_running(self) -> bool:
         """Losers are cut off."""
         return False
+
+    def spared(self, cost: float) -> None:
+        """No such attempts are made."""
 
 
 class Percentile(Plain):
@@ -194,3 +201,7 @@ class Ours:
     def leave_running(self) -> bool:
         """If the purse allows."""
         return self.purse.leave_running(self.rungs[FLEX])
+
+    def spared(self, cost: float) -> None:
+        """Back into the purse."""
+        self.purse.refund(cost)

@@ -44,14 +44,14 @@ class _Attempt:
 
 
 class _Request:
-    __slots__ = ("attempts", "beside", "cost", "draw", "put_off", "start_s", "switch")
+    __slots__ = ("attempts", "beside", "cost", "draw", "looking", "put_off", "start_s", "switch")
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.attempts: list[_Attempt | None] = [None, None]
         self.start_s: float | None = None
         self.cost = 0.0
-        self.switch = self.beside = self.put_off = False
+        self.switch = self.beside = self.put_off = self.looking = False
 
 
 class Run:
@@ -78,7 +78,8 @@ class Run:
             elif kind == "ends":
                 self._ends(request, nth, tier, now_s)
             elif (left := request.attempts[FLEX]) is not None and left.running:
-                left.end("censored", now_s)
+                self._cut(request, FLEX, now_s)
+                self.policy.spared(self.costs[FLEX] * (1.0 - self.setting.billed))
         return [
             Served(
                 inf if one.start_s is None else one.start_s - one.draw.at_s, one.cost, one.attempts[DEFAULT] is not None
@@ -135,14 +136,19 @@ class Run:
             other = DEFAULT if tier == FLEX else FLEX
             if request.start_s is None and request.attempts[other] is None and self.policy.fallback:
                 self._start(request, nth, other, now_s)
+            elif tier == FLEX and request.looking:
+                beside = 1.0 if request.beside else 1.0 - self.setting.billed
+                self.policy.spared(self.costs[FLEX] * beside)
             return
         attempt.end("started", now_s)
+        request.cost += self.costs[tier]
         if request.start_s is not None:
             return  # a loser that was left running
         request.start_s = now_s
-        request.cost += self.costs[tier]
         if tier == FLEX:
             self._cut(request, DEFAULT, now_s)
+            if request.beside:  # it won, so default's price is spared
+                self.policy.spared(min(self.costs[FLEX], self.costs[DEFAULT] - self.setting.billed))
         else:
             self._flex_lost_the_race(request, nth, now_s)
         self.policy.won(tier, now_s - attempt.began_s, request.cost)
@@ -153,7 +159,7 @@ class Run:
             return
         deadline_s = request.draw.at_s + self.setting.window_s
         if request.beside or (now_s < deadline_s and self.policy.leave_running()):
-            request.cost += self.costs[FLEX]
+            request.looking = True
             self._push(max(deadline_s, now_s), "stop", nth)
         else:
             self._cut(request, FLEX, now_s)

@@ -54,6 +54,11 @@ class Exploration:
         skipped = decision.second is None and decision.first > 0
         return 0 if skipped and self._take(rungs[0].cost) else None
 
+    def refund(self, cost: float) -> None:
+        """So much less than was charged did a look cost: it was refused, won, or was silent to the deadline."""
+        self.used -= cost
+        self._purse = min(self._purse + cost, self._most)
+
     def _take(self, cost: float) -> bool:
         if self._purse < cost or self._share <= 0.0:
             return False

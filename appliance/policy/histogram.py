@@ -70,7 +70,10 @@ class Histogram:
         self.added += 1
         self._weight = weight
         if weight > _MOST_WEIGHT:
-            self._multiply(1.0 / weight)
+            for counts in (self.started, self.lost, self.censored):
+                _multiply(counts, 1.0 / weight)
+            self.total /= weight
+            self._weight = 1.0
 
     def scale(self, now_s: float) -> float:
         """What a stored count must be multiplied with to be its weight now; a new observation weighs 1."""
@@ -86,6 +89,15 @@ class Histogram:
                     mine[place] += count * by
         self.total += other.total * by
         self.added += other.added
+
+    def fade(self, most: float, now_s: float, lost_only: bool = False) -> None:
+        """Let all counts, or those of the lost, together weigh at most so much."""
+        total = sum(self.lost) if lost_only else self.total
+        weight = total * self.scale(now_s)
+        if weight > most:
+            for counts in (self.lost,) if lost_only else (self.started, self.lost, self.censored):
+                _multiply(counts, most / weight)
+            self.total += total * (most / weight - 1.0)
 
     def keep(self, now_s: float, now_unix_s: float) -> Kept:
         """The counts to save; what weighs less than a thousandth is left out."""
@@ -108,10 +120,8 @@ class Histogram:
                     self.total += weight * by
                     self.added += 1
 
-    def _multiply(self, by: float) -> None:
-        for counts in (self.started, self.lost, self.censored):
-            for place, count in enumerate(counts):
-                if count:
-                    counts[place] = count * by
-        self.total *= by
-        self._weight *= by
+
+def _multiply(counts: "array[float]", by: float) -> None:
+    for place, count in enumerate(counts):
+        if count:
+            counts[place] = count * by

@@ -14,6 +14,7 @@ import msgspec
 
 from appliance.policy.buckets import bucket
 from appliance.policy.histogram import Cause, Decay, Histogram, Kept
+from appliance.policy.news import News
 from appliance.policy.survival import Curve, estimate, log_normal, worse
 
 SLOW = Decay(half_count=4000.0, half_life_s=7 * 86400.0)
@@ -22,8 +23,15 @@ FAST = Decay(half_count=120.0, half_life_s=3600.0)
 PRIOR_MASS = 8.0
 """How many observations the level above counts for."""
 
+
 MARGIN = 3.0
 """The fast decay is believed where it is worse by so many standard errors."""
+
+STALE_WEIGHT = 4.0
+"""What good news leaves of the weight of the counts that it refutes."""
+
+NEW_WEIGHT = 30.0
+"""What is left of the fast counts when they begin to be believed: most are of the time before."""
 
 MOST_SERIES = 500
 """Leaves that are kept; beyond it the one that was used least recently is dropped, and with it the levels above that
@@ -96,11 +104,13 @@ class _Level:
         "_built_added",
         "_built_s",
         "_curve",
+        "_fast_believed",
         "_in_flight",
         "_prior",
         "children",
         "fast",
         "flights",
+        "news",
         "parent",
         "slow",
     )
@@ -116,6 +126,26 @@ class _Level:
         self._built_added = 0
         self._built_s = now_s
         self._in_flight = False
+        self._fast_believed = False
+        self.news = News()
+
+    def add(self, cause: Cause, place: int, now_s: float) -> None:
+        """An attempt ended in bucket `place`."""
+        known = self._curve
+        if known is not None:
+            news = self.news
+            news.hear(cause, place, known)
+            ages = (now_s - began_s for began_s in self.flights.values())
+            if news.quicker(known, ages, self._fast_believed):
+                stale = self.fast if self._fast_believed else self.slow
+                stale.fade(STALE_WEIGHT, now_s)
+                self._built_added = -REBUILD_MOST
+            if news.safer():
+                self.slow.fade(STALE_WEIGHT, now_s, lost_only=True)
+                self.fast.fade(STALE_WEIGHT, now_s, lost_only=True)
+                self._built_added = -REBUILD_MOST
+        self.slow.add(cause, place, now_s)
+        self.fast.add(cause, place, now_s)
 
     def curve(self, now_s: float) -> Curve:
         parent = self.parent
@@ -127,6 +157,9 @@ class _Level:
         slow = estimate(self.slow, prior, PRIOR_MASS, now_s, ages)
         fast = estimate(self.fast, slow, PRIOR_MASS, now_s, ages)  # leans on the long run, so only news differ
         curve = self._curve = worse(slow, fast, MARGIN)
+        if curve is fast and not self._fast_believed:
+            self.fast.fade(NEW_WEIGHT, now_s)
+        self._fast_believed = curve is fast
         self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
         return curve
 
@@ -159,8 +192,7 @@ class Flight:
         place = bucket(now_s - self._began_s)
         for level in levels:
             del level.flights[id(self)]
-            level.slow.add(cause, place, now_s)
-            level.fast.add(cause, place, now_s)
+            level.add(cause, place, now_s)
 
     def forget(self) -> None:
         """Count nothing: it says nothing of the series, as when the caller's request was at fault."""

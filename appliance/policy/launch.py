@@ -111,7 +111,19 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: floa
     """
     if not rungs:
         raise ValueError("a ladder has at least one rung")
-    epsilon = 1.0 - target
+    best = _best(rungs, window_s, 1.0 - target, z)
+    second = min(len(rungs), 2) - 1
+    if z > 0.0 and best.cost > rungs[second].cost:
+        # More than the dear rung alone costs is paid only if the estimates demand it, not for want of knowledge.
+        likely = alone(second, rungs[second], window_s, 1.0 - target, 0.0)
+        if not likely.feasible:
+            likely = _best(rungs, window_s, 1.0 - target, 0.0)
+        if likely.feasible and likely.cost < best.cost:
+            return likely
+    return best
+
+
+def _best(rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> Decision:
     options = [] if len(rungs) > 1 else [alone(0, rungs[0], window_s, epsilon, z)]
     for second in range(1, len(rungs)):
         options.append(alone(second, rungs[second], window_s, epsilon, z))
@@ -122,10 +134,7 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: floa
     if not feasible:
         least = min(option.miss for option in options)
         feasible = [option for option in options if option.miss <= least * AS_GOOD]
-    best = min(feasible, key=lambda option: option.cost)
-    # Dearer than the dear rung alone only if that one misses the target by its estimate, not for want of knowledge.
-    doubted = [option for option in options if option.second is None and option.cost < best.cost]
-    return next((one for one in doubted if rungs[one.first].alone.late_at(window_s) <= epsilon), best)
+    return min(feasible, key=lambda option: option.cost)
 
 
 def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float]) -> float:

@@ -120,11 +120,14 @@ def worse(slow: Curve, fast: Curve, margin: float) -> Curve:
     """The slow curve, but the fast one where that is clearly worse; where they agree the slow one has the more data.
 
     Clearly: at some age fewer have started than the slow curve says, by `margin` standard errors of the difference.
+    The fast curve's error is at least what it had if the slow one were true: few starts look surer than they are.
     """
     for place in range(0, COUNT, 4):
-        fewer = slow.started[place] - fast.started[place]
+        expected = slow.started[place]
+        fewer = expected - fast.started[place]
         if fewer > 1e-9:
             at_s = UPPER_S[place]
-            if fewer * fewer > margin * margin * (fast.error_at(at_s) ** 2 + slow.error_at(at_s) ** 2):
+            spread = max(fast.error_at(at_s) ** 2, expected * (1.0 - expected) / fast.number)
+            if fewer * fewer > margin * margin * (spread + slow.error_at(at_s) ** 2):
                 return fast
     return slow

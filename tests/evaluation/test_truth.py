@@ -1,11 +1,12 @@
 """The oracles: they know what can be known, and the best single launch is the theory's."""
 
 from math import inf
+from random import Random
 
 import pytest
 
 from appliance.evaluation.setting import Setting
-from appliance.evaluation.truth import PHASES, at_phase, outcome, truths
+from appliance.evaluation.truth import PHASES, _Tally, at_phase, outcome, truths
 from appliance.evaluation.world import Tiers
 from tests.evaluation.test_world import world
 
@@ -48,3 +49,17 @@ def test_a_drifting_world_has_a_best_launch_for_each_phase() -> None:
 )
 def test_what_becomes_of_a_race(tiers: Tiers, launch_s: float, expected: tuple[float, float]) -> None:
     assert outcome(tiers, launch_s, Setting(10.0, 0.99, 0.4, 0.5)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["queueing", "outage", "heavy"])
+def test_the_sums_over_all_launches_are_those_of_each(name: str) -> None:
+    random, setting = Random(4), Setting(5.0, 0.99, 0.4, 0.5)
+    sample = [world(name).sample(random, 0.52) for _ in range(300)]
+    tally = _Tally(setting)
+    for tiers in sample:
+        tally.add(tiers)
+    for way in tally.known(len(sample))[1::25]:
+        assert way.launch_s is not None
+        found = [outcome(tiers, way.launch_s, setting) for tiers in sample]
+        assert way.start == pytest.approx(sum(start_s <= 5.0 for start_s, _ in found) / 300)
+        assert way.cost == pytest.approx(sum(cost for _, cost in found) / 300)

@@ -69,3 +69,13 @@ def test_less_is_put_aside_as_the_tail_becomes_known() -> None:
     assert needs[0] == 1.0
     assert needs[-1] == LEAST_NEED
     assert need(estimate(counts, X, 8.0, 0.0), 30.0, skipped=True) == LEAST_NEED_SKIPPED
+
+
+def test_what_a_look_did_not_cost_is_there_for_the_next_one() -> None:
+    purse = Exploration(1.0)
+    for _ in range(100):
+        assert purse.leave_running(rungs()[0])
+        purse.refund(0.5)
+    assert purse.used == 0.0
+    purse.refund(100.0)
+    assert sum(purse.leave_running(rungs()[0]) for _ in range(100)) == 10, "but never more than the purse holds"

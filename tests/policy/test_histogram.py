@@ -90,3 +90,18 @@ def test_a_million_observations_later_the_counts_are_as_they_should_be_and_memor
     ratio = 2 ** -(0.1 + 0.5)
     assert histogram.total * histogram.scale(now_s) == pytest.approx(1 / (1 - ratio))
     assert histogram.scale(now_s + 1e12) == pytest.approx(0.0), "and a year of silence is no overflow"
+
+
+def test_what_fades_keeps_its_shape() -> None:
+    histogram = Histogram(Decay(1e9, 1e9), 0.0)
+    for nth in range(300):
+        histogram.add("lost" if nth % 3 == 0 else "started", nth % 5, 0.0)
+    histogram.fade(500.0, 0.0)
+    assert histogram.total == pytest.approx(300.0, rel=1e-3), "it is less than that"
+    histogram.fade(20.0, 0.0, lost_only=True)
+    assert sum(histogram.lost) == pytest.approx(20.0, rel=1e-3)
+    assert sum(histogram.started) == pytest.approx(200.0, rel=1e-3)
+    histogram.fade(11.0, 0.0)
+    assert (histogram.total, sum(histogram.lost)) == pytest.approx((11.0, 1.0), rel=1e-3)
+    histogram.add("started", 0, 0.0)
+    assert histogram.total == pytest.approx(12.0, rel=1e-3)

@@ -144,3 +144,36 @@ def test_an_observation_and_a_plan_cost_little() -> None:
     yardstick_s = min(repeat(lambda: sorted(range(1000), key=lambda n: -n), number=20, repeat=5)) / 20  # ~100 µs
     assert min(repeat(observe, number=200, repeat=5)) / 200 < yardstick_s
     assert min(repeat(lambda: decide(rungs, 10.0, 0.99), number=50, repeat=5)) / 50 < 10 * yardstick_s
+
+
+def test_a_collapse_that_ends_is_found_out_by_a_few_trials() -> None:
+    """Half of the forgetting would take 120 of them."""
+    model = LatencyModel()
+    now_s = fed(model, FLEX, 8.0, 2000)
+    for _ in range(300):
+        now_s += 1.0
+        flight = model.begin(FLEX, now_s)
+        model.curve(FLEX, now_s)
+        flight.end("censored", now_s + 30.0)
+    assert model.curve(FLEX, now_s).late_at(30.0) > 0.5
+    trials = 0
+    while model.curve(FLEX, now_s + 8.0).late_at(30.0) > 0.2:
+        now_s += 20.0
+        model.begin(FLEX, now_s).end("started", now_s + 8.0)
+        trials += 1
+    assert trials <= 8
+
+
+def test_refusals_that_have_ended_are_forgotten_and_the_tail_is_not() -> None:
+    model = LatencyModel()
+    random, now_s = Random(3), 0.0
+    for nth in range(3000):
+        now_s += 1.0
+        flight = model.begin(FLEX, now_s)
+        took_s = 8.0 * random.lognormvariate(0.0, 1.1)
+        flight.end("lost" if 2500 <= nth < 2700 else "started", now_s + took_s)
+        model.curve(FLEX, now_s)
+    curve = model.curve(FLEX, now_s)
+    assert curve.lost_at(60.0) < 0.01
+    assert 0.01 < curve.late_at(60.0) < 0.06
+    assert curve.number > 1000

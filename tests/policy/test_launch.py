@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from appliance.policy.buckets import bucket
 from appliance.policy.histogram import Decay, Histogram
 from appliance.policy.launch import AS_GOOD, Candidate, Decision, alone, decide, race
 from appliance.policy.survival import Curve, estimate, log_normal
@@ -188,3 +189,19 @@ def test_a_dear_tier_that_is_rarely_lost_is_not_thought_worse_than_it_is() -> No
     assert curve.late_at_most(10.0, 1.0) < 0.008
     found: Decision = alone(1, Candidate(curve, curve, 1.0), 10.0, 0.01, 1.0)
     assert found.feasible
+
+
+def test_more_than_the_dear_rung_alone_is_paid_only_where_the_estimates_demand_it() -> None:
+    """Both race: the dear one alone misses the target, and a bound that no way meets is no reason to launch at once."""
+    counts = Histogram(Decay(1e9, 1e9), 0.0)
+    for nth in range(400):
+        counts.add("started", bucket(4.0 if nth % 60 == 0 else 0.5 + nth % 10 / 10), 0.0)
+    unsure = estimate(counts, log_normal(1.0, 0.4), 1.0, 0.0)
+    cheap = log_normal(2.5, 1.2)
+    rungs = Candidate(cheap, cheap, 0.5, 1.0), Candidate(unsure, unsure, 1.0, 1.0)
+    assert unsure.late_at(3.0) > 0.01
+    sure = decide(rungs, 3.0, 0.99, z=0.0)
+    bound = decide(rungs, 3.0, 0.99, z=8.0)
+    assert sure.feasible
+    assert sure.cost > 1.0
+    assert (bound.first, bound.second, bound.launch_s) == (sure.first, sure.second, sure.launch_s)
