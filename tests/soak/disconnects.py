@@ -155,6 +155,8 @@ def _left_over(base: Snapshot, rest: Snapshot) -> list[str]:
     if rest.tasks > base.tasks:
         more = Counter(rest.stacks) - Counter(base.stacks)
         faults.append(f"{rest.tasks} tasks instead of {base.tasks}: {[*more]}")
+    if rest.rings:
+        faults.append(f"only the collector of garbage would free {rest.rings}")
     if rest.own_files > base.own_files:
         faults.append(f"{rest.own_files} files of its own instead of {base.own_files}")
     return faults

@@ -24,12 +24,15 @@ Json = dict[str, Any]
 START_S = 60.0
 STOP_S = 30.0
 MAY_STAY = frozenset({"idle", "lookups"})
+RINGS = frozenset({"frame", "traceback", "coroutine", "SocketStream", "Work", "Call", "Attempt", "LaneServer", "Fault"})
+"""msgspec leaves small rings when it first meets a struct; these kinds are of nothing that may be left."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
     """What the process held at one moment. `kinds`, `stacks` and `garbage` only where they were asked for."""
 
     tasks: int
+    standing_tasks: int
     blocks: int
     held: dict[str, int]
     rss_bytes: int
@@ -42,6 +45,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     def open_requests(self) -> dict[str, int]:
         """What is held that no request in work may account for when there is none."""
         return {name: count for name, count in self.held.items() if count and name not in MAY_STAY}
+
+    @property
+    def rings(self) -> dict[str, int]:
+        """What only the collector would free, of the kinds that hold a request or a connection."""
+        return {name: count for name, count in self.garbage.items() if name in RINGS}
+
+    @property
+    def standing_files(self) -> int:
+        """Descriptors but for the connections to clients and providers that are known of."""
+        held = self.held
+        return self.own_files - held["connections"] - held["farewells"] - held["calls"]
 
     @property
     def own_files(self) -> int:

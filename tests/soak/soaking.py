@@ -20,7 +20,7 @@ from tests.soak.plans import Moment, Plan, draw
 from tests.soak.served import Snapshot
 from tests.soak.slope import Slope, slope
 from tests.soak.stage import Stage, staged
-from tests.soak.trouble import FAULTS, act, garbage, operate, stop_reading
+from tests.soak.trouble import FAULTS, UNDONE, act, garbage, operate, stop_reading
 from tests.upstream.scripted import Server
 
 SETTINGS = {
@@ -42,14 +42,22 @@ MOST_VISITORS = 250
 STOPS_READING = 0.005
 GARBAGE = 0.03
 TROUBLE = 0.10
-WARM = 0.5
-"""The share of the time in which a process finds the size that its load needs: a quarter of an hour of thirty."""
+WARM = {"memory": 0.5, "blocks": 0.2, "files": 0.2, "tasks": 0.2}
+"""The share of the time in which what is used for long is first made.
 
-TOLERANCE = {"memory": 6e6, "blocks": 10_000.0, "files": 30.0, "tasks": 30.0}
-"""By how much the line may rise over all of a run: load is never even, and what is in work is counted too."""
+Resident memory follows what the most at once needed, and does not go back: in ten minutes at 43 requests a second, on
+two cores that others used too, it went from 81 to 95 MB in steps, each where clients had piled up (93 connections
+instead of 20), and not a page more in the last 100 s, while at rest blocks were 299,427 before and 302,200 after.
+"""
+
+TOLERANCE = {"memory": 6e6, "blocks": 8_000.0, "files": 4.0, "tasks": 4.0}
+"""By how much the line may rise over what is judged of a run. In that run it rose by 4,864 blocks (-900 at least), by
+-0.1 files and by no task."""
 
 LONG_S = 600.0
-"""From here on slopes are judged; in less a process is still finding the size that its load needs."""
+"""From here on the slopes of memory and blocks are judged; in less a process is still finding the size that its load
+needs. Files and tasks are judged always."""
+_SIZES = frozenset({"memory", "blocks"})
 
 MORE_BLOCKS_AT_REST = 4_000
 """Blocks of memory that may be more at rest at the end, for keys made and tables filled: it varies by half of that."""
@@ -58,13 +66,18 @@ _UNITS = {"memory": (1e6, "MB"), "blocks": (1.0, "blocks"), "files": (1.0, "file
 
 
 class Sample(msgspec.Struct):
-    """What the server used at one moment; `at_s` since the soak began."""
+    """What the server used at one moment; `at_s` since the soak began.
+
+    Files and tasks are those that no client's connection and no call to a provider accounts for.
+    """
 
     at_s: float
     memory: float
     blocks: float
     files: float
     tasks: float
+    connections: int
+    calls: int
 
 
 class Report:
@@ -80,19 +93,26 @@ class Report:
 
     def slopes(self) -> dict[str, Slope]:
         """What each kind grows by in a second, once all is warm."""
-        warm = [sample for sample in self.samples if sample.at_s >= WARM * self.soaked_s]
-        at_s = [sample.at_s for sample in warm]
-        return {name: slope(at_s, [getattr(sample, name) for sample in warm]) for name in TOLERANCE}
+        found: dict[str, Slope] = {}
+        for name, cold in WARM.items():
+            warm = [sample for sample in self.samples if sample.at_s >= cold * self.soaked_s]
+            found[name] = slope([sample.at_s for sample in warm], [getattr(sample, name) for sample in warm])
+        return found
 
     def judge(self) -> None:
         """Add what grows, and what was left, to the faults."""
-        for name, found in self.slopes().items() if self.soaked_s >= LONG_S else ():
-            if found.grows(self.soaked_s * (1 - WARM), TOLERANCE[name]):
+        for name, found in self.slopes().items():
+            judged = self.soaked_s >= LONG_S or name not in _SIZES
+            if judged and found.grows(self.soaked_s * (1 - WARM[name]), TOLERANCE[name]):
                 self.faults.append(f"{name} grows: {_per_hour(name, found)}")
         if self.before is None or self.after is None:
             self.faults.append("it did not come to rest")
             return
+        if undone := self.counts[UNDONE]:
+            self.faults.append(f"{undone} times the operator was not answered")
         self.faults += [f"{held} {name} are held at the end" for name, held in self.after.open_requests.items()]
+        if rings := self.after.rings:
+            self.faults.append(f"what only the collector of garbage would free: {rings}")
         if self.after.tasks > self.before.tasks:
             more = Counter(self.after.stacks) - Counter(self.before.stacks)
             self.faults.append(f"{self.after.tasks} tasks at rest instead of {self.before.tasks}: {[*more]}")
@@ -272,7 +292,18 @@ async def _sample(stage: Stage, report: Report, began_s: float) -> None:
     while True:
         told = await stage.served.snapshot()
         at_s = trio.current_time() - began_s
-        report.samples.append(Sample(at_s, told.rss_bytes, told.blocks, told.files, told.tasks))
+        held = told.held
+        report.samples.append(
+            Sample(
+                at_s,
+                told.rss_bytes,
+                told.blocks,
+                told.standing_files,
+                told.standing_tasks,
+                held["connections"],
+                held["calls"],
+            )
+        )
         for simulator in stage.simulators.values():
             simulator.journal.clear()
         if len(report.samples) % 60 == 0:

@@ -41,6 +41,7 @@ _GARBAGE: tuple[Play, ...] = (
 STAYS_S = 12.0
 """How long a client that stops reading stays, if it may."""
 
+UNDONE = "what the operator could not do"
 OPERATOR_S = 3.0
 
 
@@ -74,8 +75,8 @@ async def operate(served: Served, base_urls: list[str], rng: Random, counts: Cou
         await trio.sleep(OPERATOR_S)
         try:
             counts[await act(served, base_urls, rng, number)] += 1
-        except (httpx.TransportError, trio.BrokenResourceError, EOFError):  # on a machine that had no time for it
-            counts["what the operator could not do"] += 1
+        except (httpx.TransportError, trio.BrokenResourceError, EOFError):  # judged at the end
+            counts[UNDONE] += 1
 
 
 async def act(served: Served, base_urls: list[str], rng: Random, number: int) -> str:

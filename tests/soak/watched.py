@@ -20,6 +20,7 @@ import trio
 import appliance.app
 
 _MOST_KINDS = 400
+_OF_CLIENTS = ("appliance.server.listen.Listeners._serve", "appliance.server.door.")
 
 
 class Watch:
@@ -50,6 +51,7 @@ class Watch:
             told["kinds"] = dict(Counter(type(one).__qualname__ for one in gc.get_objects()).most_common(_MOST_KINDS))
         told["blocks"] = sys.getallocatedblocks()
         told["tasks"] = trio.lowlevel.current_statistics().tasks_living
+        told["standing_tasks"] = _standing(trio.lowlevel.current_root_task())
         if number == signal.SIGUSR2:
             told["stacks"] = sorted(_stacks(trio.lowlevel.current_root_task()))
         if self._parts:
@@ -79,6 +81,19 @@ def _stacks(task: trio.lowlevel.Task | None) -> Iterator[str]:
                 yield from _stacks(child)
 
 
+def _standing(task: trio.lowlevel.Task | None) -> int:
+    """How many tasks there are that belong to no client's connection."""
+    if task is None or task.name.startswith(_OF_CLIENTS):
+        return 0
+    return 1 + sum(_standing(child) for nursery in task.child_nurseries for child in nursery.child_tasks)
+
+
+def _calls(made: appliance.app.Appliance) -> int:
+    """How many connections to providers are in use."""
+    attempts = [attempt for work in made.gateway.live.values() for attempt in work.attempts]
+    return sum(attempt._exchange.connection is not None for attempt in attempts)
+
+
 def _held(made: appliance.app.Appliance) -> dict[str, int]:
     """Everything that a request takes and must give back; `idle` may stay, and so may `lookups` that hang."""
     gateway, door, counters = made.gateway, made.door, made.store.ledger.counters
@@ -90,6 +105,7 @@ def _held(made: appliance.app.Appliance) -> dict[str, int]:
         "decompressions": gateway.bodies.decompressing.borrowed_tokens,
         "probes": len(gateway.breakers._probes),
         "connections": door.connections,
+        "calls": _calls(made),
         "farewells": door.farewells,
         "watched_sockets": len(made.front.hangups._watched),
         "fast_connections": len(made.front.fast),
