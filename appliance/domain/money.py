@@ -4,6 +4,7 @@ One US dollar per million tokens is 1,000,000 picodollars per token. Costs are r
 (a thousandth of a micro-dollar), once, at the end.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -42,6 +43,8 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
 NOT_CHARGED = Cost(0, "not_charged")
 
+_WORST_FIRST: tuple[CostState, ...] = ("unknown_usage", "unknown_price", "estimated", "known", "not_charged")
+
 
 def cost_of(tokens: Tokens, rates: Rates | None) -> Cost:
     """What `tokens` cost at `rates`. `tokens.input` includes cached and cache-write tokens, `output` reasoning."""
@@ -63,6 +66,17 @@ def cost_of(tokens: Tokens, rates: Rates | None) -> Cost:
             picos += min(tokens.cache_write_1h, written) * (rates.cache_write_1h - write_rate)
     nanos = (picos + PICOS_PER_NANO // 2) // PICOS_PER_NANO
     return Cost(nanos, "known" if tokens.certainty == "known" else "estimated")
+
+
+def total_of(costs: Sequence[Cost]) -> Cost:
+    """The sum of what is known of several costs, as trustworthy as the least trustworthy of them."""
+    if not costs:
+        return NOT_CHARGED
+    if len(costs) == 1:
+        return costs[0]
+    state = min((cost.state for cost in costs), key=_WORST_FIRST.index)
+    known = [cost.nanos for cost in costs if cost.nanos is not None]
+    return Cost(sum(known) if known else None, state)
 
 
 def usd(nanos: int) -> str:

@@ -72,7 +72,12 @@ class Forecast(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One attempt at one provider. `ordinal` counts from 1 in order of launch, `price_row` names the price used."""
+    """One attempt at one provider. `ordinal` counts from 1 in order of launch, `price_row` names the price used.
+
+    One that was `detached` lost its race and was left running, to be observed. `to_start_s` says when it started after
+    all, `end_s` until when it was looked at, and `cancel_cause` why it was closed then: as any loser it was told of its
+    start (`lost_race`), the window had passed (`too_slow`), or what a request ends by.
+    """
 
     request_id: str
     ordinal: int
@@ -98,6 +103,11 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     events: int = 0
     received_bytes: int = 0
     price_row: str | None = None
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it was still running when its request settled; an `Observed` follows, unless the process ends."""
+        return self.outcome == "detached" and self.cancel_cause is None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -183,7 +193,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled", gc=Fa
 class Observed(msgspec.Struct, frozen=True, array_like=True, tag="observed", gc=False):
     """Archived when an attempt that was left running has ended after its request settled.
 
-    It takes the place of that attempt's row, and what it costs more is added to the request.
+    It takes the place of that attempt's row, and what the request cost is summed anew.
     """
 
     request_id: str

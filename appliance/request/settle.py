@@ -5,7 +5,7 @@ attempt used is the provider's word, else an estimate that says so; a price or a
 """
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.money import NOT_CHARGED, Cost, CostState, Rates
+from appliance.domain.money import NOT_CHARGED, Cost, Rates, total_of
 from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
 from appliance.domain.tier import Window, canonical_tier, recorded_tier, start_within_text
 from appliance.domain.tokens import NO_TOKENS, Tokens
@@ -25,8 +25,6 @@ ENDED = frozenset({"cancelled", "client_gone"})
 
 BROKEN_OFF = frozenset({"provider_cut_off", "provider_garbled", "provider_too_slow"})
 """Faults of attempts that the provider had not refused: it may have worked, and may bill that."""
-
-_WORST_FIRST: tuple[CostState, ...] = ("unknown_usage", "unknown_price", "estimated", "known", "not_charged")
 
 
 def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
@@ -80,7 +78,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
             same = rates is not None and rates is default_rates
             default_nanos = (cost if same else counterfactual(record.tokens, default_rates)).nanos
     shown = attempts[winner.ordinal - 1] if winner is not None else (attempts[-1] if attempts else None)
-    total = _sum(costs)
+    total = total_of(costs)
     window_s = plan.window_s if plan is not None else None
     to_start_s = shown.to_start_s if winner is not None and shown is not None else None
     key, endpoint = call.key, call.endpoint
@@ -253,17 +251,6 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
     if tokens.input and tokens.certainty == "estimated" and told.certainty == "known" and told.input is not None:
         return Tokens(told.input, tokens.output, 0, 0, None, "estimated")
     return tokens
-
-
-def _sum(costs: list[Cost]) -> Cost:
-    """The cost of all attempts, as trustworthy as its least trustworthy part."""
-    if not costs:
-        return NOT_CHARGED
-    if len(costs) == 1:
-        return costs[0]
-    state = min((cost.state for cost in costs), key=_WORST_FIRST.index)
-    known = [cost.nanos for cost in costs if cost.nanos is not None]
-    return Cost(sum(known) if known else None, state)
 
 
 def _price_as(provider: Provider) -> str:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from appliance.domain.record import Settled
+from appliance.domain.record import AttemptRecord, Observed, Settled
 
 STATUS_CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
 START_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
@@ -119,26 +119,40 @@ class Metrics(Collector):
         self._refused.values[(code,)] += 1
 
     def settled(self, settled: Settled) -> None:
-        """Take note of one request that ended."""
+        """Take note of one request that ended; of its attempts those that have ended too."""
         request = settled.request
         provider = request.provider or "none"
         status = STATUS_CLASSES[request.status // 100]
         self._requests.values[request.endpoint, status, provider, request.reason or "none"] += 1
+        nanos = request.cost_nanos or 0
         for attempt in settled.attempts:
-            self._attempts.values[attempt.provider, attempt.tier_sent or "none", attempt.outcome] += 1
+            if attempt.runs_on:
+                nanos -= attempt.cost_nanos or 0
+            else:
+                self._ended(attempt)
         tier = request.tier_served or request.tier_sent or "none"
         tokens = request.tokens
         if tokens.input:
             self._tokens.values[provider, tier, "input"] += tokens.input
         if tokens.output:
             self._tokens.values[provider, tier, "output"] += tokens.output
-        if request.cost_nanos:
-            self._cost.values[(provider,)] += request.cost_nanos / 1e9
+        if nanos:
+            self._cost.values[(provider,)] += nanos / 1e9
         if request.to_start_s is not None:
             self._start.add((tier,), request.to_start_s)
         self._overhead.add((), request.overhead_s)
         if request.deadline_met is not None:
             self._deadlines.values["true" if request.deadline_met else "false",] += 1
+
+    def observed(self, observed: Observed) -> None:
+        """Take note of an attempt that ran on when its request ended, and has ended now."""
+        attempt = observed.attempt
+        self._ended(attempt)
+        if attempt.cost_nanos:
+            self._cost.values[(attempt.provider,)] += attempt.cost_nanos / 1e9
+
+    def _ended(self, attempt: AttemptRecord) -> None:
+        self._attempts.values[attempt.provider, attempt.tier_sent or "none", attempt.outcome] += 1
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as prometheus-client wants them."""

@@ -3,10 +3,11 @@
 All of it runs in the writer thread. The committed position is where replaying starts after a crash: the start of the
 oldest begun request that is not settled, or the archive's end. A request that stays open for longer is noted in the
 table `open_requests`, so that a slow one does not hold the position back. Replaying is idempotent: rows that are there
-already are left as they are.
+already are left as they are, and what was observed of an attempt later replaces its row, with the cost summed anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import apsw
@@ -16,7 +17,7 @@ import structlog
 from appliance.domain.money import CostState
 from appliance.domain.record import ArchiveRecord, AttemptRecord, Begun, Observed, RequestRecord, Settled
 from appliance.store.handover import Item
-from appliance.store.rows import insert_attempts, insert_requests
+from appliance.store.rows import insert_attempts, insert_requests, replace_observed
 
 NOTE_OPEN_AFTER_S = 2.0
 _REPLAY_ROWS = 512
@@ -122,6 +123,7 @@ class Committer:
         }
         replayed = undecodable = 0
         settled: list[Settled] = []
+        observed: list[Observed] = []
         for _, payload in self.archive.replay():
             replayed += 1
             try:
@@ -133,12 +135,13 @@ class Committer:
                 open_requests[record.request_id] = record
                 continue
             if isinstance(record, Observed):
-                continue
-            settled.append(record)
-            open_requests.pop(record.request.request_id, None)
-            if len(settled) >= _REPLAY_ROWS:
-                self._transact(settled, lambda: None)
-                settled = []
+                observed.append(record)
+            else:
+                settled.append(record)
+                open_requests.pop(record.request.request_id, None)
+            if len(settled) + len(observed) >= _REPLAY_ROWS:
+                self._transact(settled, observed, lambda: None)
+                settled, observed = [], []
         # A begun is dropped only now: one that was written twice may follow its own settled record.
         ends = [interrupted(begun) for begun in open_requests.values() if isinstance(begun, Begun)]
         ends = [end for end in ends if not self._has_row(end.request.request_id)]
@@ -153,7 +156,7 @@ class Committer:
             self.connection.execute("DELETE FROM open_requests")
             self._move(self.archive.end)
 
-        self._transact(settled + ends, rest)
+        self._transact(settled + ends, observed, rest)
         self.archive.committed(self.archive.end)
         return Recovery(replayed, len(ends), undecodable)
 
@@ -176,7 +179,12 @@ class Committer:
 
         A batch without anything settled costs no transaction, until something has been open for NOTE_OPEN_AFTER_S.
         """
-        settled = [record for _, record in batch if isinstance(record, Settled)]
+        settled, observed = [], []
+        for _, record in batch:
+            if isinstance(record, Settled):
+                settled.append(record)
+            elif isinstance(record, Observed):
+                observed.append(record)
         ended = [end.request.request_id for end in settled]
         for request_id in ended:
             self._fresh.pop(request_id, None)
@@ -185,7 +193,7 @@ class Committer:
             if now_s - since_s < NOTE_OPEN_AFTER_S:
                 break
             long_open.append((request_id, payload))
-        if not settled and not long_open:
+        if not settled and not observed and not long_open:
             return
         closed = [(request_id,) for request_id in ended if request_id in self._noted]
         remaining = list(self._fresh.values())[len(long_open) :][:1] if long_open else self._oldest()
@@ -198,7 +206,7 @@ class Committer:
                 self.connection.executemany("DELETE FROM open_requests WHERE request_id = ?", closed)
             self._move(position)
 
-        self._transact(settled, rest)
+        self._transact(settled, observed, rest)
         for request_id, _ in long_open:
             del self._fresh[request_id]
             self._noted.add(request_id)
@@ -222,28 +230,37 @@ class Committer:
     def _has_row(self, request_id: str) -> bool:
         return bool(self.connection.execute("SELECT count(*) FROM requests WHERE request_id = ?", (request_id,)).get)
 
-    def _transact(self, settled: list[Settled], rest: Callable[[], None]) -> None:
+    def _transact(self, settled: list[Settled], observed: list[Observed], rest: Callable[[], None]) -> None:
         """Insert rows and do the rest in one transaction; if the database refuses a value, again, row by row.
+
+        What was observed comes after the rows that it replaces: a record of it always follows the settled one.
 
         Not with savepoints from the start: they double what a batch costs, and no value should ever be refused.
         """
         try:
             with self.connection:
                 self._insert(settled)
+                for late in observed:
+                    replace_observed(self.connection, late.attempt)
                 rest()
             return
         except ROW_FAULTS:
             pass
         with self.connection:
             for one in settled:
-                try:
-                    with self.connection:
-                        self._insert([one])
-                except ROW_FAULTS as fault:
-                    # Its archive record stays; `archive cat` shows it.
-                    self.unstorable += 1
-                    self._log.error("usage_row_refused", request_id=one.request.request_id, error=type(fault).__name__)
+                self._try(one.request.request_id, partial(self._insert, [one]))
+            for late in observed:
+                self._try(late.request_id, partial(replace_observed, self.connection, late.attempt))
             rest()
+
+    def _try(self, request_id: str, change: Callable[[], None]) -> None:
+        try:
+            with self.connection:
+                change()
+        except ROW_FAULTS as fault:
+            # Its archive record stays; `archive cat` shows it.
+            self.unstorable += 1
+            self._log.error("usage_row_refused", request_id=request_id, error=type(fault).__name__)
 
     def _insert(self, settled: list[Settled]) -> None:
         insert_requests(self.connection, [one.request for one in settled])

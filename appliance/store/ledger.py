@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from appliance.domain.errors import ApplianceFault
-from appliance.domain.record import ArchiveRecord, Begun, Settled
+from appliance.domain.record import ArchiveRecord, Begun, Observed, Settled
 from appliance.store.counters import WriterCounters
 from appliance.store.writer import StoreWriter
 
@@ -52,6 +52,10 @@ class StoreLedger:
     def settle(self, settled: Settled) -> None:
         """See ports.Ledger."""
         self._put(settled)
+
+    def observe(self, observed: Observed) -> None:
+        """See ports.Ledger."""
+        self._put(observed)
 
     async def barrier(self) -> None:
         """See ports.Ledger."""

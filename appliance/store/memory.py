@@ -10,7 +10,7 @@ from appliance.domain.catalog import Provider
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.identity import ApiKey, KeyKind, Organisation
 from appliance.domain.preset import Preset
-from appliance.domain.record import Begun, Settled
+from appliance.domain.record import Begun, Observed, Settled
 from appliance.store.keys import digest, make_token
 
 _SALT = b"0123456789abcdef"
@@ -136,6 +136,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.begun: list[Begun] = []
         self.settled: list[Settled] = []
+        self.observed: list[Observed] = []
         self.barriers = 0
         self.failing = False
         self._gate: trio.Event | None = None
@@ -152,6 +153,10 @@ class MemoryLedger:
     def settle(self, settled: Settled) -> None:
         """See ports.Ledger."""
         self.settled.append(settled)
+
+    def observe(self, observed: Observed) -> None:
+        """See ports.Ledger."""
+        self.observed.append(observed)
 
     async def barrier(self) -> None:
         """See ports.Ledger."""

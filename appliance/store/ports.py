@@ -9,7 +9,7 @@ from typing import Protocol
 from appliance.domain.catalog import Provider
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.preset import Preset
-from appliance.domain.record import Begun, Settled
+from appliance.domain.record import Begun, Observed, Settled
 
 
 class Directory(Protocol):
@@ -40,7 +40,7 @@ class Directory(Protocol):
 
 
 class Ledger(Protocol):
-    """Where records are handed over. Both hand-overs are synchronous: from then on only the writer owns the record."""
+    """Where records are handed over. All hand-overs are synchronous: from then on only the writer owns the record."""
 
     def check(self) -> None:
         """Raise ApplianceFault("store_unavailable") if a record could not be accepted (full queue, failing disk)."""
@@ -52,6 +52,10 @@ class Ledger(Protocol):
 
     def settle(self, settled: Settled) -> None:
         """Hand over a `settled` record. Never raises: what cannot be kept is held, then counted as lost, loudly."""
+        ...
+
+    def observe(self, observed: Observed) -> None:
+        """Hand over what an attempt came to that was left running, after its request's `settled`. Never raises."""
         ...
 
     async def barrier(self) -> None:

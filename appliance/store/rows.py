@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from appliance.domain.money import Cost, total_of
 from appliance.domain.record import AttemptRecord, Forecast, RequestRecord
 from appliance.domain.tokens import Tokens
 
@@ -33,6 +34,10 @@ _TOKEN_COUNT = len(Tokens.__struct_fields__)
 _FORECAST = REQUEST_COLUMNS.index("forecast")
 _FORECAST_JSON = msgspec.json.Decoder(Forecast)
 _CHUNKS = (64, 16, 4, 1)
+_REPLACE = (
+    f"UPDATE attempts SET ({', '.join(ATTEMPT_COLUMNS)}) = ({', '.join('?' * len(ATTEMPT_COLUMNS))}) "  # noqa: S608
+    "WHERE request_id = ? AND ordinal = ? AND outcome = 'detached'"
+)
 
 
 def request_row(record: RequestRecord) -> Row:
@@ -68,6 +73,23 @@ def insert_requests(connection: apsw.Connection, records: Sequence[RequestRecord
 def insert_attempts(connection: apsw.Connection, records: Sequence[AttemptRecord]) -> None:
     """Insert the rows; those that are there already are left as they are. Raises apsw.Error."""
     _insert(connection, "attempts", ATTEMPT_COLUMNS, [attempt_row(record) for record in records])
+
+
+def replace_observed(connection: apsw.Connection, record: AttemptRecord) -> None:
+    """Put what was observed in the place of its attempt's row, and sum the request's cost anew. Raises apsw.Error.
+
+    Doing it again changes nothing. A row that is missing or was not left running stays as it is.
+    """
+    connection.execute(_REPLACE, (*attempt_row(record), record.request_id, record.ordinal))
+    if connection.changes():
+        rows = connection.execute(
+            "SELECT cost_nanos, cost_state FROM attempts WHERE request_id = ?", (record.request_id,)
+        )
+        total = total_of([Cost(*row) for row in rows])
+        connection.execute(
+            "UPDATE requests SET cost_nanos = ?, cost_state = ? WHERE request_id = ?",
+            (total.nanos, total.state, record.request_id),
+        )
 
 
 def _flat(record: msgspec.Struct, tokens: Tokens, at: int) -> Row:

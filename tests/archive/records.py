@@ -1,7 +1,9 @@
 """Records as requests leave them, for the tests of archive and store."""
 
+import msgspec
+
 from appliance.domain.catalog import Rung
-from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
+from appliance.domain.record import AttemptRecord, Begun, Observed, RequestRecord, Settled
 from appliance.domain.tokens import Tokens
 
 AT_UNIX_US = 1_700_000_000_000_000
@@ -34,3 +36,30 @@ def settled(number: int = 0, **changes: object) -> Settled:
         to_start_s=1.25, status=200, tokens=TOKENS, cost_nanos=1000, cost_state="known",
     )  # fmt: skip
     return Settled(request, (attempt,))
+
+
+def detached(number: int = 0, **changes: object) -> Settled:
+    """A race whose cheap loser still ran when it settled: that one cost 500, all together 1500."""
+    end = settled(number, cost_nanos=1500, cost_state="estimated", tier_sent="default", tier_served="default")
+    fields: dict[str, object] = {
+        "request_id": end.request.request_id, "ordinal": 1, "provider": "openai", "base_url": "https://api.example/v1",
+        "model": "gpt-x", "tier_sent": "flex", "tier_served": None, "start_s": 0.0, "end_s": 5.5,
+        "outcome": "detached", "cost_nanos": 500, "cost_state": "estimated",
+    } | changes  # fmt: skip
+    loser = AttemptRecord(**fields)  # type: ignore[arg-type]
+    winner = msgspec.structs.replace(
+        end.attempts[0], ordinal=2, tier_sent="default", tier_served="default", start_s=1.0
+    )
+    return Settled(end.request, (loser, winner))
+
+
+def observed(number: int = 0, **changes: object) -> Observed:
+    """What that loser came to: it started after 9 s, and cost 730."""
+    told: dict[str, object] = {
+        "end_s": 9.0,
+        "to_start_s": 9.0,
+        "cancel_cause": "lost_race",
+        "cost_nanos": 730,
+    } | changes
+    loser = msgspec.structs.replace(detached(number).attempts[0], **told)
+    return Observed(loser.request_id, "org_a", "key_a", loser)

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.money import NANOS_PER_USD, Rates, cost_of, usd
+from appliance.domain.money import NANOS_PER_USD, Cost, Rates, cost_of, total_of, usd
 from appliance.domain.tokens import NO_TOKENS, UNKNOWN_TOKENS, Tokens
 
 RATES = Rates(input=2_000_000, output=10_000_000, cached=200_000, cache_write=2_500_000)
@@ -68,6 +68,14 @@ def test_a_provider_that_says_nonsense_makes_no_negative_cost(
     assert cost.nanos is not None and 0 <= cost.nanos <= whole * 2_500
     cost = cost_of(tokens, msgspec.structs.replace(RATES, cache_write_1h=4_000_000))
     assert cost.nanos is not None and 0 <= cost.nanos <= whole * 4_000
+
+
+def test_a_total_is_as_trustworthy_as_its_worst_part() -> None:
+    known, guessed, missing = Cost(5, "known"), Cost(7, "estimated"), Cost(None, "unknown_price")
+    assert total_of([]) == Cost(0, "not_charged")
+    assert total_of([known, guessed]) == Cost(12, "estimated")
+    assert total_of([known, missing]) == Cost(5, "unknown_price")
+    assert total_of([missing, missing]) == missing
 
 
 @given(st.integers(-(10**15), 10**15))

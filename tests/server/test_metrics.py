@@ -1,8 +1,10 @@
 """The metrics as a scraper reads them: counts, histograms, gauges, and labels that no stranger chooses."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.server.metrics import METRICS, OVERHEAD_BUCKETS_S, START_BUCKETS_S, Metrics
+from tests.archive.records import detached, observed
 from tests.server.records import settled
 
 
@@ -34,6 +36,21 @@ def test_a_request_is_counted_once_and_its_attempts_each() -> None:
     assert seen["startline_cost_usd_total", labels(provider="openai")] == 0.001
     assert seen["startline_deadlines_total", labels(met="true")] == 1
     assert seen["startline_deadlines_total", labels(met="false")] == 1
+
+
+def test_an_attempt_that_was_left_running_is_counted_when_it_has_ended() -> None:
+    metrics = Metrics()
+    metrics.settled(detached(1))
+    seen = scraped(metrics)
+    loser = labels(provider="openai", tier="flex", outcome="detached")
+    assert seen["startline_cost_usd_total", labels(provider="openai")] == pytest.approx(1000e-9)
+    assert ("startline_attempts_total", loser) not in seen
+    metrics.observed(observed(1))
+    seen = scraped(metrics)
+    assert seen["startline_cost_usd_total", labels(provider="openai")] == pytest.approx(1730e-9)
+    assert seen["startline_attempts_total", loser] == 1
+    metrics.settled(detached(2, cancel_cause="too_slow"))
+    assert scraped(metrics)["startline_attempts_total", loser] == 2, "it ended before its request did"
 
 
 def test_times_fall_into_buckets_that_add_up() -> None:

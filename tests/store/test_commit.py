@@ -16,12 +16,7 @@ from appliance.store.database import open_database
 from appliance.store.handover import Item
 from appliance.store.schema import migrate
 from tests.archive.disk import MemoryDisk
-from tests.archive.records import begun, request_id, settled
-
-
-def observed(number: int = 0) -> Observed:
-    end = settled(number)
-    return Observed(end.request.request_id, "org_a", "key_a", end.attempts[0])
+from tests.archive.records import begun, detached, observed, request_id, settled
 
 
 def item(record: ArchiveRecord) -> Item:
@@ -200,12 +195,93 @@ def test_an_interrupted_request_without_rungs_or_estimate_has_no_cost() -> None:
     assert isinstance(begun(1), Begun)
 
 
-def test_what_was_observed_later_is_in_the_archive_and_passes_a_replay(bench: Bench) -> None:
-    bench.batch(begun(1), settled(1))
-    bench.batch(observed(1))
-    bench.batch(begun(2), settled(2), observed(2), commit=False)
-    recovery = bench.kill()
-    assert (recovery.undecodable, recovery.interrupted) == (0, 0)
-    assert sorted(bench.rows()) == [request_id(1), request_id(2)]
+def loser(bench: Bench, number: int = 1) -> tuple[object, ...]:
+    """What the database says of the attempt that was left running, and of what its request cost."""
+    found = bench.connection.execute(
+        "SELECT outcome, attempts.to_start_s, end_s, attempts.cost_nanos, requests.cost_nanos, requests.cost_state "
+        "FROM attempts JOIN requests USING (request_id) WHERE request_id = ? AND ordinal = 1",
+        (request_id(number),),
+    ).get
+    return tuple(found)
+
+
+SETTLED = ("detached", None, 5.5, 500, 1500, "estimated")
+OBSERVED = ("detached", 9.0, 9.0, 730, 1730, "estimated")
+
+
+def test_what_was_observed_replaces_its_row_and_its_cost_is_added_once(bench: Bench) -> None:
+    bench.batch(begun(1), detached(1))
+    assert loser(bench) == SETTLED
+    bench.batch(observed(1), begun(2))
+    assert loser(bench) == OBSERVED
+    bench.batch(observed(1), settled(2))
+    assert loser(bench) == OBSERVED
+    assert bench.kill() == Recovery(0, 0, 0)
+    assert loser(bench) == OBSERVED and bench.count("attempts") == 3
+
+
+RUN = [
+    (begun(1),),
+    (begun(2), detached(1)),
+    (settled(2), observed(1)),
+    (begun(3), detached(3), observed(3)),
+    (begun(4),),
+]
+
+
+@pytest.mark.parametrize("killed_in", range(len(RUN)))
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_kill_at_any_batch_loses_and_doubles_nothing_observed(bench: Bench, killed_in: int, committed: bool) -> None:
+    for number, batch in enumerate(RUN[: killed_in + 1]):
+        bench.batch(*batch, commit=number < killed_in or committed)
+    for _ in range(3):
+        assert bench.kill().undecodable == 0
+        if killed_in >= 1:
+            assert loser(bench) == (OBSERVED if killed_in >= 2 else SETTLED)
+        if killed_in >= 3:
+            assert loser(bench, 3) == OBSERVED
     kinds = [type(entry.record) for entry in ArchiveReader(bench.folder, files=bench.disk).records()]
-    assert kinds.count(Observed) == 2
+    assert kinds.count(Observed) == (0, 0, 1, 2, 2)[killed_in]
+
+
+def test_a_replay_from_an_older_segment_adds_nothing_twice(bench: Bench) -> None:
+    bench.batch(begun(1), begun(2), detached(2))
+    bench.batch(observed(2))
+    assert loser(bench, 2) == OBSERVED
+    bench.batch(settled(3), commit=False)
+    assert bench.kill().replayed == 5
+    assert loser(bench, 2) == OBSERVED
+
+
+def test_many_observed_are_replayed_after_the_rows_that_they_replace(bench: Bench) -> None:
+    records = [record for number in range(700) for record in (detached(number), observed(number))]
+    bench.batch(*records, commit=False)
+    assert bench.kill().replayed == 1400
+    assert int(bench.connection.execute("SELECT sum(cost_nanos) FROM requests").get) == 700 * 1730
+
+
+def test_what_the_provider_refused_later_says_so(bench: Bench) -> None:
+    late = observed(1, outcome="refused", to_start_s=None, cost_nanos=0, cost_state="not_charged", cancel_cause=None)
+    bench.batch(detached(1), late)
+    assert loser(bench) == ("refused", None, 9.0, 0, 1000, "known")
+    bench.batch(late)
+    assert loser(bench) == ("refused", None, 9.0, 0, 1000, "known")
+
+
+def test_a_cost_that_is_not_known_stays_so_and_the_rest_is_still_summed(bench: Bench) -> None:
+    bench.batch(detached(1), observed(1, cost_nanos=None, cost_state="unknown_usage"))
+    assert loser(bench)[3:] == (None, 1000, "unknown_usage")
+
+
+def test_what_was_observed_touches_no_row_that_was_not_left_running(bench: Bench) -> None:
+    bench.batch(begun(1), begun(2), settled(2))
+    bench.batch(observed(1), observed(2), observed(3))
+    bench.kill()
+    assert loser(bench, 1)[0] == "interrupted" and loser(bench, 2) == ("won", 1.25, 5.5, 1000, 1000, "known")
+    assert bench.count("requests") == 2 and bench.count("attempts") == 2
+
+
+def test_an_observed_value_that_the_database_refuses_takes_no_others_with_it(bench: Bench) -> None:
+    bench.batch(detached(1), detached(2), observed(1, received_bytes=2**63), observed(2))
+    assert (loser(bench, 1), loser(bench, 2)) == (SETTLED, OBSERVED)
+    assert bench.committer.unstorable == 1

@@ -10,8 +10,9 @@ from appliance.domain.errors import ApplianceFault
 from appliance.domain.record import Settled
 from appliance.store.handover import RECORD_OVERHEAD_BYTES
 from appliance.store.open import Store
+from appliance.store.usage import UsageFilter
 from tests.archive.disk import MemoryDisk
-from tests.archive.records import begun, request_id, settled
+from tests.archive.records import begun, detached, observed, request_id, settled
 from tests.store.opening import opened
 from tests.store.test_writer import until
 
@@ -30,6 +31,18 @@ async def test_records_reach_archive_and_database(tmp_path: Path) -> None:
         detail = await store.usage.request(request_id(1))
         assert detail is not None
         assert Settled(detail.request, detail.attempts) == settled(1)
+
+
+async def test_what_is_observed_later_is_seen_in_the_usage(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        store.ledger.settle(detached(1))
+        await store.ledger.flush()
+        assert (await store.usage.totals(UsageFilter())).cost_nanos == 1500
+        store.ledger.observe(observed(1))
+        await store.ledger.flush()
+        assert (await store.usage.totals(UsageFilter())).cost_nanos == 1730
+        detail = await store.usage.request(request_id(1))
+        assert detail is not None and detail.attempts[0] == observed(1).attempt
 
 
 async def failed(store: Store, disk: MemoryDisk) -> None:

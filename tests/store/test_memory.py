@@ -10,7 +10,7 @@ from appliance.domain.identity import ApiKey, Organisation
 from appliance.store.keys import parse_key, verify
 from appliance.store.memory import MemoryDirectory, MemoryLedger
 from appliance.store.ports import Directory, Ledger
-from tests.archive.records import begun, settled
+from tests.archive.records import begun, observed, settled
 
 
 def test_the_directory_is_built_by_chaining() -> None:
@@ -61,8 +61,10 @@ async def test_the_ledger_collects_and_fails_when_told(autojump_clock: trio.test
     face.check()
     face.begin(begun(1))
     face.settle(settled(1))
+    face.observe(observed(1))
     await face.barrier()
-    assert (ledger.begun, ledger.settled, ledger.barriers) == ([begun(1)], [settled(1)], 1)
+    assert (ledger.begun, ledger.settled, ledger.observed) == ([begun(1)], [settled(1)], [observed(1)])
+    assert ledger.barriers == 1
     ledger.hold_barriers()
     with trio.move_on_after(2) as scope:
         await face.barrier()
