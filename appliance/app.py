@@ -92,6 +92,7 @@ class Appliance:
             settings=settings,
             directory=store.directory,
             ledger=store.ledger,
+            records=store.accounts,
             prices=self.prices,
             pool=self.pool,
             unix_s=unix_s,

@@ -90,6 +90,13 @@ FAULTS: dict[str, FaultKind] = _kinds(
     FaultKind(
         "record_not_found", "not_found", 404, False, "List what there is; the id may be of another organisation."
     ),
+    FaultKind(
+        "request_not_found",
+        "not_found",
+        404,
+        False,
+        "Ask with the key that made the request, by its x-startline-request-id.",
+    ),
     FaultKind("name_taken", "validation", 409, False, "Choose another name, or remove what has it."),
     FaultKind("operator_only", "permission", 403, False, "Use the command line on the machine that serves."),
     FaultKind("method_not_allowed", "validation", 405, False, "Use the method that the Allow header names."),

@@ -19,6 +19,7 @@ from appliance.policy.health import Rules
 from appliance.policy.modalities import Modalities
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
+from appliance.request.account import Accounts
 from appliance.request.admit import Doorkeeper, admit
 from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
@@ -27,6 +28,7 @@ from appliance.request.compat import compat_headers, name_block
 from appliance.request.dialects import DIALECTS
 from appliance.request.engine import Engine
 from appliance.request.facts import fault_facts, fault_headers, race_headers
+from appliance.request.information import Information
 from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
 from appliance.request.persist import run_persistently
@@ -39,7 +41,7 @@ from appliance.request.slots import Slots
 from appliance.request.wishes import Wishes
 from appliance.request.work import Work
 from appliance.settings import Settings
-from appliance.store.ports import Directory, Ledger
+from appliance.store.ports import Directory, Ledger, Records
 from appliance.upstream.transport import Pool
 from appliance.wire.dialect import Dialect
 from appliance.wire.faults import fault_body
@@ -62,6 +64,7 @@ class Gateway:
         settings: Settings,
         directory: Directory,
         ledger: Ledger,
+        records: Records,
         prices: PriceTable,
         pool: Pool,
         unix_s: Callable[[], float],
@@ -85,6 +88,13 @@ class Gateway:
         self.planner = Planner(directory, prices, self.slots, self.breakers, self.engine, settings, profiles)
         self.listing = Listing(self.planner, prices, profiles, modalities)
         self.live: dict[Call, Work] = {}
+        self.information = Information(
+            self.listing,
+            Accounts(records, self.live, prices),
+            self.doorkeeper,
+            self.key_slots,
+            settings.max_requests_per_key,
+        )
         self.unix_s = unix_s
         self.now_s = pool.now_s
         self._on_settled = on_settled
@@ -141,10 +151,10 @@ class Gateway:
 
         Also when it raises that, because of `call.leave` or a stop, the client has had its last word and all is done.
         """
-        if call.endpoint.listed:
+        if call.endpoint.here:
             try:
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self._list_models(call)
+                    await self._inform(call)
             finally:
                 self._let_go(call)
             return
@@ -223,16 +233,20 @@ class Gateway:
         self.bodies.add(size_bytes)
         call.held_bytes += size_bytes
 
-    async def _list_models(self, call: Call) -> None:
+    async def _inform(self, call: Call) -> None:
         named = (b"x-startline-request-id", call.request_id.encode())
+        fault: Fault
         try:
-            body = self.listing.body(
-                call.endpoint.dialect, call.key, self.doorkeeper.access(call.key), call.argument, call.query
-            )
-        except Fault as fault:
-            await self.refuse(call.reply, fault, call.request_id, call.endpoint.dialect)
+            body = await self.information.body(call)
+        except Fault as refused:
+            fault = refused
+        except Exception as bug:  # noqa: BLE001 - logged, and answered with internal_error
+            self._log_bug(bug, call)
+            fault = ApplianceFault("internal_error")
         else:
             await call.reply.whole(200, [named, JSON], body)
+            return
+        await self.refuse(call.reply, fault, call.request_id, self.information.dialect(call))
 
     async def _race(self, call: Call, work: Work, plan: Plan, dialect: Dialect) -> None:
         launcher = Launcher(self, call, work, plan, dialect)

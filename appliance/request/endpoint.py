@@ -22,16 +22,16 @@ DialectName = Literal[
 class Endpoint(msgspec.Struct, frozen=True):
     """One kind of call.
 
-    `upstream` is its path below a provider's base URL; empty: the dialect makes it, or, where `listed`, the call is
-    answered here. `tiered`: whether service tiers mean anything to it. `kept`: it is about what a provider keeps of an
-    earlier call, which has no model; then `method` is the one used there too.
+    `upstream` is its path below a provider's base URL; empty: the dialect makes it, or, where `here`, the call is
+    answered without a provider (request/information.py). `tiered`: whether service tiers mean anything to it. `kept`:
+    it is about what a provider keeps of an earlier call, which has no model; then `method` is the one used there too.
     """
 
     name: str
     dialect: DialectName
     upstream: bytes = b""
     tiered: bool = True
-    listed: bool = False
+    here: bool = False
     kept: bool = False
     method: bytes = b"POST"
 
@@ -43,12 +43,12 @@ RESPONSE_DELETE = Endpoint("responses.delete", "openai_responses", tiered=False,
 RESPONSE_CANCEL = Endpoint("responses.cancel", "openai_responses", tiered=False, kept=True)
 RESPONSE_INPUT = Endpoint("responses.input_items", "openai_responses", tiered=False, kept=True, method=b"GET")
 EMBEDDINGS = Endpoint("embeddings", "openai_embeddings", b"/embeddings", tiered=False)
-MODELS = Endpoint("models.list", "openai_models", listed=True)
-MODEL = Endpoint("models.retrieve", "openai_models", listed=True)
+MODELS = Endpoint("models.list", "openai_models", here=True)
+MODEL = Endpoint("models.retrieve", "openai_models", here=True)
 MESSAGES = Endpoint("messages", "anthropic_messages", b"/messages")
 COUNT_TOKENS = Endpoint("messages.count_tokens", "anthropic_count", b"/messages/count_tokens", tiered=False)
-ANTHROPIC_MODELS = Endpoint("models.list", "anthropic_models", listed=True)
-ANTHROPIC_MODEL = Endpoint("models.retrieve", "anthropic_models", listed=True)
+ANTHROPIC_MODELS = Endpoint("models.list", "anthropic_models", here=True)
+ANTHROPIC_MODEL = Endpoint("models.retrieve", "anthropic_models", here=True)
 GENERATE = Endpoint("generateContent", "gemini_generate")
 GEMINI_COUNT = Endpoint("countTokens", "gemini_unary", tiered=False)
 GEMINI_EMBED = Endpoint("embedContent", "gemini_unary", tiered=False)
@@ -56,8 +56,12 @@ INTERACTIONS = Endpoint("interactions", "gemini_interactions")
 INTERACTION_GET = Endpoint("interactions.get", "gemini_interactions", tiered=False, kept=True, method=b"GET")
 INTERACTION_DELETE = Endpoint("interactions.delete", "gemini_interactions", tiered=False, kept=True, method=b"DELETE")
 INTERACTION_CANCEL = Endpoint("interactions.cancel", "gemini_interactions", tiered=False, kept=True)
-GEMINI_MODELS = Endpoint("models.list", "gemini_models", listed=True)
-GEMINI_MODEL = Endpoint("models.retrieve", "gemini_models", listed=True)
+GEMINI_MODELS = Endpoint("models.list", "gemini_models", here=True)
+GEMINI_MODEL = Endpoint("models.retrieve", "gemini_models", here=True)
+REQUEST = Endpoint("requests.retrieve", "openai_models", here=True)
+ANTHROPIC_REQUEST = Endpoint("requests.retrieve", "anthropic_models", here=True)
+GEMINI_REQUEST = Endpoint("requests.retrieve", "gemini_models", here=True)
+"""The account of a request is the same in every dialect, its errors are not."""
 GEMINI_ACTIONS: dict[str, Endpoint] = {
     "generateContent": GENERATE,
     "streamGenerateContent": GENERATE,

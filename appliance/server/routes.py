@@ -11,12 +11,14 @@ from appliance.domain.errors import CallerFault
 from appliance.request.endpoint import (
     ANTHROPIC_MODEL,
     ANTHROPIC_MODELS,
+    ANTHROPIC_REQUEST,
     CHAT,
     COUNT_TOKENS,
     EMBEDDINGS,
     GEMINI_ACTIONS,
     GEMINI_MODEL,
     GEMINI_MODELS,
+    GEMINI_REQUEST,
     INTERACTION_CANCEL,
     INTERACTION_DELETE,
     INTERACTION_GET,
@@ -24,6 +26,7 @@ from appliance.request.endpoint import (
     MESSAGES,
     MODEL,
     MODELS,
+    REQUEST,
     RESPONSE_CANCEL,
     RESPONSE_DELETE,
     RESPONSE_GET,
@@ -46,6 +49,7 @@ INFERENCE: tuple[_Row, ...] = (
     (MOUNTS, b"POST", b"/responses/{id}/cancel", RESPONSE_CANCEL),
     (MOUNTS, b"GET", b"/responses/{id}/input_items", RESPONSE_INPUT),
     (MOUNTS, b"POST", b"/embeddings", EMBEDDINGS),
+    (MOUNTS, b"GET", b"/requests/{id}", REQUEST),
     (MOUNTS, b"GET", b"/models", MODELS),
     (MOUNTS, b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
     (MOUNTS + ANTHROPIC_MOUNTS, b"POST", b"/messages", MESSAGES),
@@ -123,12 +127,14 @@ _EXACT = {
 _KEPT = {
     mount + path: {method: one for _, method, same, one in INFERENCE if same == path}
     for mounts, _, path, endpoint in INFERENCE
-    if endpoint.kept
+    if endpoint.kept or endpoint is REQUEST
     for mount in mounts
 }
-_KEPT_PATH = re.compile(rb"(/(?:v1|api/v1|v1beta)/(?:interactions|responses))/([^/]+)((?:/[a-z_]+)?)", re.ASCII)
+_KEPT_PATH = re.compile(
+    rb"(/(?:v1|api/v1|v1beta)/(?:interactions|responses|requests))/([^/]+)((?:/[a-z_]+)?)", re.ASCII
+)
 _KEPT_ID = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9_.~:=-]{0,255}", re.ASCII)
-"""What an id of something kept looks like: it becomes a part of a path at the provider."""
+"""What an id of something kept looks like: it becomes a part of a path at the provider. Ids of requests fit it too."""
 _MODEL_PREFIXES = {
     mount + b"/models/": endpoint
     for mounts, _, path, endpoint in INFERENCE
@@ -143,6 +149,8 @@ _LISTS = {
     "anthropic": (ANTHROPIC_MODELS, ANTHROPIC_MODEL),
     "gemini": (GEMINI_MODELS, GEMINI_MODEL),
 }
+
+_REQUESTS = {"openai": REQUEST, "anthropic": ANTHROPIC_REQUEST, "gemini": GEMINI_REQUEST}
 
 Get = Callable[[bytes], bytes | None]
 """The value of a header by its lower-case name, or None."""
@@ -164,7 +172,8 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
         mount, models, rest = path.partition(b"/models/")
         one = _MODEL_PREFIXES.get(mount + models)
         if one is None:
-            return _find_kept(method, path)
+            endpoint, argument = _find_kept(method, path)
+            return (_REQUESTS[_family(get, b"")] if endpoint is REQUEST else endpoint), argument
         argument = unquote_to_bytes(rest).decode("utf-8", "replace")
         act = GEMINI_ACTIONS.get(argument.rpartition(":")[2])
         found = (b"GET", one) if act is None or one is ANTHROPIC_MODEL else (b"POST", act)
@@ -178,7 +187,7 @@ def find(method: bytes, path: bytes, get: Get) -> tuple[Endpoint, str]:
 
 
 def _find_kept(method: bytes, path: bytes) -> tuple[Endpoint, str]:
-    """What a path of something kept stands for; the argument is its id, with the action behind it."""
+    """What a path with an id stands for; the argument is the id, with the action behind it."""
     read = _KEPT_PATH.fullmatch(path)
     rows = _KEPT.get(read[1] + b"/{id}" + read[3]) if read is not None else None
     if read is None or rows is None:
@@ -186,6 +195,8 @@ def _find_kept(method: bytes, path: bytes) -> tuple[Endpoint, str]:
     kept = unquote_to_bytes(read[2])
     if method == b"POST" and not read[3]:
         raise CallerFault("route_not_found")  # a collection's own action, such as /responses/compact
+    if method == b"HEAD" and rows.get(b"GET") is REQUEST:
+        method = b"GET"
     if method not in rows:
         raise CallerFault("method_not_allowed", headers=((b"allow", b", ".join(sorted(rows))),))
     if not _KEPT_ID.fullmatch(kept):

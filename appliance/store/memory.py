@@ -12,6 +12,7 @@ from appliance.domain.identity import ApiKey, KeyKind, Organisation
 from appliance.domain.preset import Preset
 from appliance.domain.record import Begun, Observed, Settled
 from appliance.store.keys import digest, make_token
+from appliance.store.usage import UsageDetail
 
 _SALT = b"0123456789abcdef"
 
@@ -157,6 +158,15 @@ class MemoryLedger:
     def observe(self, observed: Observed) -> None:
         """See ports.Ledger."""
         self.observed.append(observed)
+
+    async def request(self, request_id: str, *, organisation_id: str | None = None) -> UsageDetail | None:
+        """See ports.Records."""
+        await trio.lowlevel.checkpoint()
+        for settled in self.settled:
+            request = settled.request
+            if request.request_id == request_id and organisation_id in (None, request.organisation_id):
+                return UsageDetail(request, settled.attempts)
+        return None
 
     async def barrier(self) -> None:
         """See ports.Ledger."""

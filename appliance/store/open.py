@@ -57,6 +57,7 @@ class Store:
         self.first_start = first_start
         self.recovery = recovery
         self.usage = Usage(folder.database, vfs)
+        self.accounts = Usage(folder.database, vfs)  # for inference keys: neither side waits behind the other
         self.organisations = Organisations(self.change, directory, random)
         self.api_keys = ApiKeys(self.change, directory, random)
         self.providers = Providers(self.change, directory, vault, random)
@@ -161,6 +162,7 @@ async def open_store(
             ending.callback(store.folder.close)
             ending.callback(connection.close)
             ending.callback(store.usage.close)
+            ending.callback(store.accounts.close)
     if failure is not None:
         raise failure
 

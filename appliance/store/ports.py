@@ -10,6 +10,7 @@ from appliance.domain.catalog import Provider
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.preset import Preset
 from appliance.domain.record import Begun, Observed, Settled
+from appliance.store.usage import UsageDetail
 
 
 class Directory(Protocol):
@@ -62,5 +63,16 @@ class Ledger(Protocol):
         """Wait until all that was handed over before is synced to disk; for `durability = "strict"`.
 
         Raises ApplianceFault("store_unavailable") when the disk failed.
+        """
+        ...
+
+
+class Records(Protocol):
+    """Where requests that have ended are read. An answer may lag behind the requests by some milliseconds."""
+
+    async def request(self, request_id: str, *, organisation_id: str | None = None) -> UsageDetail | None:
+        """One request with its attempts; None if there is none (in that organisation).
+
+        Raises ApplianceFault("store_unavailable").
         """
         ...

@@ -365,6 +365,7 @@ class Stage:
             settings=self.settings,
             directory=self.directory,
             ledger=self.ledger,
+            records=self.ledger,
             prices=prices(),
             pool=self.pool,
             unix_s=lambda: 1_790_000_000.0 + trio.current_time(),
