@@ -114,6 +114,8 @@ def _tell_end(console: "Console", outcome: "Outcome") -> None:
             console.print(f"   {line}", style="dim")
         request = detail["request"]
         console.print(f"   [bold]{request['reason']}[/bold]: served by {request['tier_served']}; {cost_line(request)}")
+        if detail["plan"] is not None:
+            console.print(f"   plan: {detail['plan']}", style="dim")
     for fault in outcome.wrong:
         console.print(f"   [red bold]WRONG[/red bold]: {fault}")
 

@@ -128,6 +128,8 @@ def _show(detail: dict[str, Any] | None, failed: str, request_id: str) -> None:
         click.echo(line)
     click.echo(f"{request['reason'] or request['error_code']}: served by {request['tier_served'] or 'nobody'}")
     click.echo(cost_line(request))
+    if detail["plan"] is not None:
+        click.echo(f"plan: {detail['plan']}")
     click.echo(f"record: startline usage --request {request_id}")
 
 

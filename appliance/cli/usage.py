@@ -110,6 +110,7 @@ def _one(place: Place, request_id: str, as_json: bool) -> None:
             ("key", request["key_id"]),
             ("model", f"{request['model_asked']} at {request['provider']}"),
             ("asked", request["tier_asked"]),
+            ("plan", detail["plan"]),
             ("served", served),
             ("status", request["status"]),
             ("start", seconds(request["to_start_s"])),

@@ -11,7 +11,9 @@ from trio import current_time
 
 from appliance.domain.errors import Fault
 from appliance.domain.money import usd
+from appliance.domain.record import REASONS
 from appliance.domain.tier import canonical_tier
+from appliance.policy.account import plan_line
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Header
 from appliance.request.settle import overhead_s, retries, settled_record
@@ -35,8 +37,11 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     elif work.unsealed:
         headers.append((b"x-startline-dropped", b"reasoning.seal"))
     if work.attempts or work.skipped:
-        headers.append((b"x-startline-race", race_line(work).encode()))
+        headers.append((b"x-startline-race", (race_line(work) + _why(work)).encode()))
         headers.append((b"x-startline-retries", b"%d" % retries(work)))
+    plan = work.plan
+    if plan is not None and plan.forecast is not None:
+        headers.append((b"x-startline-plan", plan_line(plan.forecast, plan.window_s).encode()))
     if winner is None or winner.started_s is None:
         return headers
     if call.endpoint.kept:
@@ -52,7 +57,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         (b"x-startline-overhead-ms", b"%.3f" % (overhead_s(work) * 1e3)),
         MODE,
     ]
-    window_s = work.plan.window_s if work.plan is not None else None
+    window_s = plan.window_s if plan is not None else None
     if window_s is not None:
         headers.append((b"x-startline-deadline-met", b"true" if started_s <= window_s else b"false"))
     if work.tokens.certainty == "known" and len(work.attempts) == 1:
@@ -97,9 +102,18 @@ def race_line(work: Work) -> str:
     return ", ".join(parts)
 
 
+def _why(work: Work) -> str:
+    """Why that came of it, where more than one thing could."""
+    reason = work.reason
+    return "" if reason is None or reason == "tier_direct" else f"; {REASONS[reason]}"
+
+
 def stream_facts(work: Work, prices: PriceTable) -> bytes:
-    """The headers' facts as one SSE comment line."""
-    pairs = b"; ".join(name.removeprefix(b"x-startline-") + b"=" + value for name, value in race_headers(work, prices))
+    """The headers' facts as one SSE comment line, in which a semicolon ends a fact."""
+    pairs = b"; ".join(
+        name.removeprefix(b"x-startline-") + b"=" + value.replace(b"; ", b", ")
+        for name, value in race_headers(work, prices)
+    )
     return b": startline " + pairs.replace(b"\r", b"").replace(b"\n", b"") + b"\n\n"
 
 

@@ -16,18 +16,35 @@ async def test_the_facts_of_a_race(clock: MockClock, stage: Make) -> None:
     client = await s.race()
     facts = {name[12:]: value for name, value in client.headers.items() if name.startswith("x-startline-")}
     assert float(facts.pop("overhead-ms")) == 0
+    plan = facts.pop("plan")
+    assert plan.startswith("reserve: launch 5 s of 10 s; ") and plan.endswith(" % for 99 %")
     assert facts == {
         "request-id": "req_0",
         "provider": "sim",
         "model": "gpt-5.4",
         "tier": "default",
         "reason": "flex_deadline",
-        "race": "flex@0.000 lost@6.500, default@5.000 won@6.500",
+        "race": "flex@0.000 lost@6.500, default@5.000 won@6.500; "
+        "a dearer rung, launched because the deadline came near, started first",
         "retries": "0",
         "started-ms": "6500",
         "deadline-met": "true",
         "mode": "byok",
     }
+
+
+async def test_a_single_tier_needs_no_explanation(clock: MockClock, stage: Make) -> None:
+    client = await stage(default=starts(1.0, "default")).call(stream=True)
+    assert client.headers["x-startline-race"] == "default@0.000 won@1.000"
+    assert "x-startline-plan" not in client.headers
+
+
+async def test_facts_that_come_as_a_comment_are_told_apart(clock: MockClock, stage: Make) -> None:
+    client = await stage(flex=SILENCE, default=starts(60.0, "default")).race()
+    comment = next(line for line in client.body.split(b"\n\n") if line.startswith(b": startline"))
+    facts = dict(fact.split(b"=", 1) for fact in comment.removeprefix(b": startline ").split(b"; "))
+    assert facts[b"plan"].endswith(b" for 99 %") and facts[b"race"].endswith(b", started first")
+    assert facts[b"deadline-met"] == b"false"
 
 
 async def test_the_callers_own_tier_cannot_break_a_line(clock: MockClock, stage: Make) -> None:

@@ -6,6 +6,7 @@ from typing import get_args
 from starlette.requests import Request
 
 from appliance.domain.errors import CallerFault
+from appliance.policy.account import plan_line
 from appliance.server.admin.desk import Caller, Desk, view
 from appliance.store.faults import UnknownRow
 from appliance.store.usage import MOST_DIGITS, GroupBy, UsageFilter, UsageTotals
@@ -54,7 +55,12 @@ async def show_request(desk: Desk, caller: Caller, request: Request) -> object:
     detail = await desk.store.usage.request(request.path_params["request_id"], organisation_id=caller.organisation_id)
     if detail is None:
         raise UnknownRow("there is no such request (yet: a row follows its answer by some milliseconds)")
-    return {"request": view(detail.request), "attempts": [view(attempt) for attempt in detail.attempts]}
+    row, planned = detail.request, detail.request.forecast
+    return {
+        "request": view(row),
+        "attempts": [view(attempt) for attempt in detail.attempts],
+        "plan": None if planned is None else plan_line(planned, row.window_s),
+    }
 
 
 def _totals(totals: UsageTotals) -> dict[str, object]:

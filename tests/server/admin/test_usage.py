@@ -40,6 +40,9 @@ async def test_one_request_has_its_attempts(office: Office) -> None:
         ("flex", "refused"),
         ("default", "won"),
     ]
+    assert "% for 99 %" in detail["plan"]
+    direct = await office.ask("GET", f"usage/{await spend(office)}")
+    assert direct["plan"] is None
     assert await office.refused("GET", "usage/req_nothing") == "record_not_found"
 
 
