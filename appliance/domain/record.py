@@ -46,7 +46,8 @@ PLAN_WORDS: dict[str, str] = {
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What was expected when a race was planned. Probabilities are of a start within the deadline.
+    """What was expected when a race was planned. Probabilities are of a start within the deadline, and, where the
+    request has one for its last byte (`finish_s`), of an end within that.
 
     `chance` is the estimate itself, `chance_least` with the bound that planning used. `first` and `second` are places
     in `rungs`, `launch_s` is the planned launch of the second. `cost_nanos` and `default_nanos` are what this plan and
@@ -117,8 +118,9 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     that answered. `status` is what was handed to the client's connection, taken in full or not (499 when it left before
     any was; where the record comes before the answer, what it was about to be). `client`, `session` and `agent` are
     those of a coding agent (policy/attribution.py). `target` is the probability with which the answer should start
-    within `window_s`, `finish_s` the deadline of its last byte, `forecast` what was expected of the race, `preset` the
-    name of the one that was used, `size_class` that of the prompt (policy/latency.py).
+    within `window_s`, `finish_s` the deadline of its last byte and `finish_met` whether that was met, `forecast` what
+    was expected of the race, `preset` the name of the one that was used, `size_class` that of the prompt
+    (policy/latency.py).
     """
 
     request_id: str

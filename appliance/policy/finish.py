@@ -80,6 +80,38 @@ class Generation:
         return min(longer * (1.0 + self._z * sqrt(self._length.variance[place])), 1.0)
 
 
+class Rest(msgspec.Struct, frozen=True):
+    """What is known of the time after the start, `lengths` and `paces` for each rung, and how much of it there is.
+
+    `most_tokens`: the request's own limit of its answer.
+    """
+
+    finish_s: float
+    lengths: tuple[Curve, ...]
+    paces: tuple[Curve, ...]
+    most_tokens: int | None = None
+
+    def generations(self, z: float) -> tuple[Generation, ...]:
+        """Of each rung."""
+        pairs = zip(self.lengths, self.paces, strict=True)
+        return tuple([Generation(length, pace, self.most_tokens, z) for length, pace in pairs])
+
+    def late(self, start_s: float, rungs: tuple[int, ...], z: float) -> float:
+        """P(an answer of one of these rungs that starts at `start_s` ends too late), that of the slowest."""
+        left_s = self.finish_s - start_s
+        return max(
+            [Generation(self.lengths[one], self.paces[one], self.most_tokens, z).late_at(left_s) for one in rungs]
+        )
+
+    def same(self, other: "Rest | None") -> bool:
+        """Whether nothing has moved."""
+        return (
+            other is not None
+            and all(new is old for new, old in zip(self.lengths, other.lengths, strict=True))
+            and all(new is old for new, old in zip(self.paces, other.paces, strict=True))
+        )
+
+
 class Finish(msgspec.Struct, frozen=True):
     """`decision`, whose miss and feasible are those of the end; made for a start within `start_s`, of which so much of
     the miss is left to the time `after`: what the answer takes longer than the deadline leaves it.

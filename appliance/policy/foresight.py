@@ -4,7 +4,9 @@ import msgspec
 
 from appliance.domain.catalog import Rung
 from appliance.domain.record import Forecast
+from appliance.policy import finish
 from appliance.policy.expense import Expense
+from appliance.policy.finish import Rest
 from appliance.policy.latency import PRIOR_MASS
 from appliance.policy.launch import Candidate, Decision, decide, lateness
 from appliance.policy.plan import Plan
@@ -15,26 +17,42 @@ Z = 1.0
 
 
 class Foresight(msgspec.Struct, frozen=True):
-    """A decision for all requests that are alike: the same curves, window, target and relative costs."""
+    """A decision for all requests that are alike: the same curves, window, target and relative costs.
+
+    `start_s` and `target`: within what and with which probability the answer is to start; where its end is bound too
+    these are tighter than what was asked, and `rest` is what they follow from.
+    """
 
     curves: tuple[Curve, ...]
     rungs: tuple[Candidate, ...]
     decision: Decision
     chance: float
     why: str
+    start_s: float
+    target: float
+    rest: Rest | None = None
 
 
-def foresee(curves: tuple[Curve, ...], costs: Expense, window_s: float, target: float) -> Foresight:
-    """Decide. `curves`: two of each rung, launched alone and behind a silent cheaper one."""
+def foresee(
+    curves: tuple[Curve, ...], costs: Expense, window_s: float, target: float, rest: Rest | None = None
+) -> Foresight:
+    """Decide. `curves`: two of each rung, launched alone and behind a silent cheaper one. `rest`: the end is bound."""
     rungs = tuple(
         [
             Candidate(curves[2 * place], curves[2 * place + 1], cost, share)
             for place, (cost, share) in enumerate(zip(costs.costs, costs.shares, strict=True))
         ]
     )
-    decision = decide(rungs, window_s, target, Z)
-    chance = 1.0 - lateness(decision, rungs, window_s, 0.0)
-    return Foresight(curves, rungs, decision, chance, _why(decision, rungs, window_s, target))
+    after = 0.0
+    if rest is None:
+        decision = decide(rungs, window_s, target, Z)
+    else:
+        found = finish.decide(rungs, rest.generations(Z), window_s, rest.finish_s, target, Z)
+        decision, window_s, target = found.decision, found.start_s, min(target + found.after, 1.0)
+        asked = (decision.first,) if decision.second is None else (decision.first, decision.second)
+        after = rest.late(window_s, asked, 0.0)
+    chance = max(1.0 - lateness(decision, rungs, window_s, 0.0) - after, 0.0)
+    return Foresight(curves, rungs, decision, chance, _why(decision, rungs, window_s, target), window_s, target, rest)
 
 
 def _why(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, target: float) -> str:

@@ -170,15 +170,14 @@ class Lengths:
         return self._trees["pace"].chain((provider, model, tier or ""), now_s)[-1].curve(now_s)
 
     def mean_tokens(self, model: str, key: str, guess: float) -> float:
-        """The mean length of this key's answers, leaning on the model's, and that on `guess`."""
-        levels = self._trees["length"].levels
-        mean = guess
+        """The mean length of this key's answers, the model's counting as one; else the model's, else `guess`."""
+        levels, mean = self._trees["length"].levels, 0.0
         for path in ((model,), (model, key)):
             level = levels.get(path)
             if level is not None:
                 own, number = level.mean()
-                mean = (own * number + mean * PRIOR_MASS) / (number + PRIOR_MASS)
-        return mean
+                mean = (own * number + mean) / (number + 1.0) if mean else own
+        return mean or guess
 
     # -- over a restart ------------------------------------------------------------------------------------------------
 

@@ -127,6 +127,7 @@ class Gateway:
             if reply.busy:  # the client is the one that is slow; the provider's silence counts from when it is not
                 if winner is not None:
                     winner.touched_s = now_s
+                    work.held_up = True
                 continue
             if winner is None:
                 if now_s - call.arrived_s >= start_s:
@@ -287,7 +288,7 @@ class Gateway:
         now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
         if work.model in self.engine.watched:
-            self.engine.settled(work)
+            self.engine.settled(work, now_s)
         settled = settled_record(work, self.prices, now_s)
         self.ledger.settle(settled)
         self._on_settled(settled)

@@ -11,13 +11,14 @@ import msgspec
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.tier import Window, canonical_tier, recorded_tier
-from appliance.policy.expense import Expense, expense, guessed_tokens
+from appliance.policy.expense import Expense, expense
 from appliance.policy.foresight import Foresight, by_reserve, forecast, foresee
 from appliance.policy.latency import Flight, LatencyModel, Series, size_class
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
 from appliance.policy.survival import Curve
+from appliance.request.answers import Answers
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
@@ -31,23 +32,6 @@ LONGEST_MODEL = 200
 UNLISTED = ""
 """Stands for all models together that neither the provider nor the price list names: their text is a stranger's."""
 
-LENGTH_WEIGHT = 0.02
-"""What the newest answer counts for in the mean length, once there are fifty."""
-
-
-class _Length:
-    """The mean length of a key's answers."""
-
-    __slots__ = ("number", "tokens")
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.tokens = 0.0
-
-    def add(self, tokens: int) -> None:
-        self.number += 1
-        self.tokens += (tokens - self.tokens) * max(1.0 / self.number, LENGTH_WEIGHT)
-
 
 class Engine:
     """One for the process. Times are monotonic."""
@@ -59,7 +43,7 @@ class Engine:
         self._prices = prices
         self._reserves = Reserves(settings.reserve_s)
         self._decided: dict[tuple[object, ...], Foresight] = {}
-        self._lengths: dict[tuple[str, str], _Length] = {}
+        self.answers = Answers()
 
     # -- before an attempt ---------------------------------------------------------------------------------------------
 
@@ -72,9 +56,9 @@ class Engine:
             self._watch(rung.model)
         size = self._size(work)
         series = [self._series(rung, provider, size) for rung, provider in zip(ladder, providers, strict=True)]
-        tokens = self._tokens(work, ladder[0].model)
+        tokens = self._tokens(work, series[0])
         costs = self._expense(ladder, providers, *tokens)
-        found = self._foresee(series, costs, window, now_s)
+        found = self._foresee(work, series, costs, window, now_s)
         told = forecast(found, ladder, costs, window.target, *tokens)
         plan = plan_decided(ladder, found.decision, window.seconds, give_up_s)
         reserve_s = self._reserves(ladder[1])
@@ -104,18 +88,10 @@ class Engine:
         tier = recorded_tier(canonical_tier(rung.tier)) if rung.tier is not None else None
         return Series(provider.provider_id, model, tier, size, behind)
 
-    def _tokens(self, work: Work, model: str) -> tuple[int, int]:
+    def _tokens(self, work: Work, series: Series) -> tuple[int, int]:
         """Expected tokens of prompt and answer."""
-        admitted = work.admitted
-        if admitted is None:
-            return 0, guessed_tokens(None)
-        asked = admitted.asked
-        most = asked.max_output_tokens
-        length = self._lengths.get((work.call.key.key_id, model))
-        if length is None:
-            return asked.estimated_input_tokens, guessed_tokens(most)
-        answer = max(round(length.tokens), 1)
-        return asked.estimated_input_tokens, answer if most is None else min(answer, most)
+        prompt = work.admitted.asked.estimated_input_tokens if work.admitted is not None else 0
+        return prompt, self.answers.tokens(work, series)
 
     def _expense(
         self, ladder: tuple[Rung, ...], providers: Sequence[Provider], input_tokens: int, output_tokens: int
@@ -126,7 +102,7 @@ class Engine:
             billing.append(provider.abort_billing)
         return expense(tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens)
 
-    def _foresee(self, series: list[Series], costs: Expense, window: Window, now_s: float) -> Foresight:
+    def _foresee(self, work: Work, series: list[Series], costs: Expense, window: Window, now_s: float) -> Foresight:
         """The decision, made anew only if a curve has moved since an alike request."""
         curves: list[Curve] = []
         for place, alone in enumerate(series):
@@ -134,12 +110,20 @@ class Engine:
             curves.append(curve)
             behind = Series(alone.provider, alone.model, alone.tier, alone.size, True)
             curves.append(self.model.curve(behind, now_s) if place else curve)
-        key = (*series, window.seconds, window.target, costs.costs, costs.shares)
+        key: tuple[object, ...] = (*series, window.seconds, window.target, costs.costs, costs.shares)
+        rest = None
+        if window.finish_s is not None:
+            rest = self.answers.rest(work, tuple(series), window.finish_s, now_s)
+            key = (*key, window.finish_s, rest.most_tokens, work.call.key.key_id)
         known = self._decided.get(key)
-        if known is None or any(new is not old for new, old in zip(curves, known.curves, strict=True)):
+        if (
+            known is None
+            or any(new is not old for new, old in zip(curves, known.curves, strict=True))
+            or not (rest is None or rest.same(known.rest))
+        ):
             if len(self._decided) >= MOST_KEPT:
                 self._decided.clear()
-            known = self._decided[key] = foresee(tuple(curves), costs, window.seconds, window.target)
+            known = self._decided[key] = foresee(tuple(curves), costs, window.seconds, window.target, rest)
         return known
 
     # -- attempts ------------------------------------------------------------------------------------------------------
@@ -167,15 +151,8 @@ class Engine:
         else:
             flight.forget()
 
-    def settled(self, work: Work) -> None:
+    def settled(self, work: Work, now_s: float) -> None:
         """A request for a model that is watched has ended."""
-        tokens, model = work.tokens, work.model
-        if tokens.certainty != "known" or tokens.output is None or model is None:
-            return
-        key = (work.call.key.key_id, model)
-        length = self._lengths.get(key)
-        if length is None:
-            if len(self._lengths) >= MOST_KEPT:
-                self._lengths.clear()
-            length = self._lengths[key] = _Length()
-        length.add(tokens.output)
+        winner = work.winner
+        if winner is not None:
+            self.answers.settled(work, self._series(winner.rung, winner.target.provider, work.size), now_s)

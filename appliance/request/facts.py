@@ -16,7 +16,7 @@ from appliance.domain.tier import canonical_tier
 from appliance.policy.account import plan_line
 from appliance.policy.prices import PriceTable
 from appliance.request.call import Header
-from appliance.request.settle import overhead_s, retries, settled_record
+from appliance.request.settle import finish_met, finish_within_s, overhead_s, retries, settled_record
 from appliance.request.work import Work
 from appliance.wire.faults import fault_header
 from appliance.wire.provider_errors import retry_after_s
@@ -60,6 +60,10 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     window_s = plan.window_s if plan is not None else None
     if window_s is not None:
         headers.append((b"x-startline-deadline-met", b"true" if started_s <= window_s else b"false"))
+        finish_s = finish_within_s(work)
+        if finish_s is not None and work.admitted is not None and not work.admitted.asked.stream:
+            met = finish_met(work, finish_s, winner.end_s or winner.touched_s)
+            headers.append((b"x-startline-finish-met", b"true" if met else b"false"))
     if work.tokens.certainty == "known" and len(work.attempts) == 1:
         rates = prices.rates(provider.price_as or provider.kind, winner.rung.model, tier)
         nanos = work.cost_at(work.tokens, rates).nanos
@@ -71,7 +75,7 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
 def cost_facts(work: Work, prices: PriceTable) -> dict[str, object]:
     """What a stream tells at its end of its cost and its way, for a client that sent `include_cost`."""
     request = settled_record(work, prices, current_time()).request
-    return {
+    told: dict[str, object] = {
         "request_id": request.request_id,
         "provider": request.provider,
         "model": request.model_dispatched,
@@ -81,6 +85,9 @@ def cost_facts(work: Work, prices: PriceTable) -> dict[str, object]:
         "cost_state": request.cost_state,
         "retries": request.retries,
     }
+    if request.finish_s is not None:
+        told["finish_met"] = request.finish_met
+    return told
 
 
 def race_line(work: Work) -> str:

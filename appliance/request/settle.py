@@ -81,6 +81,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
     total = total_of(costs)
     window_s = plan.window_s if plan is not None else None
     to_start_s = shown.to_start_s if winner is not None and shown is not None else None
+    finish_s = finish_within_s(work) if window_s is not None else None
     key, endpoint = call.key, call.endpoint
     request = RequestRecord(  # by position: by name it takes three times as long
         call.request_id,
@@ -119,8 +120,8 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         work.client_gone,
         *attribution(call.get),
         plan.target if plan is not None else None,
-        _finish_s(work) if window_s is not None else None,
-        None,  # finish_met
+        finish_s,
+        finish_met(work, finish_s, now_s),
         plan.forecast if plan is not None else None,
         admitted.preset if admitted is not None else None,
         work.size,
@@ -128,10 +129,20 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
     return Settled(request, tuple(attempts))
 
 
-def _finish_s(work: Work) -> float | None:
-    """Within what time the last byte should have come; None: nobody said."""
+def finish_within_s(work: Work) -> float | None:
+    """Within what time the last byte of an answer that has a window should have come; None: nobody said."""
     wish = work.admitted.wish if work.admitted is not None else None
     return wish.finish_s if isinstance(wish, Window) else None
+
+
+def finish_met(work: Work, finish_s: float | None, now_s: float) -> bool | None:
+    """Whether the provider's last byte came in time; None without a deadline, or if the caller ended it before."""
+    winner, zero_s = work.winner, work.call.arrived_s
+    if finish_s is None:
+        return None
+    if winner is not None and winner.end == "complete" and winner.end_s is not None:
+        return winner.end_s - zero_s <= finish_s
+    return None if _callers_doing(work) and now_s - zero_s <= finish_s else False
 
 
 def _deadline_met(work: Work, window_s: float | None, to_start_s: float | None, total_s: float) -> bool | None:
@@ -140,9 +151,13 @@ def _deadline_met(work: Work, window_s: float | None, to_start_s: float | None, 
         return None
     if to_start_s is not None:
         return to_start_s <= window_s
+    return None if _callers_doing(work) and total_s <= window_s else False
+
+
+def _callers_doing(work: Work) -> bool:
+    """Whether a request that failed did so for a reason of its caller's, or of ours."""
     fault = work.fault
-    callers = work.client_gone or (fault is not None and (fault.origin == "startline" or is_callers_fault(fault)))
-    return None if callers and total_s <= window_s else False
+    return work.client_gone or (fault is not None and (fault.origin == "startline" or is_callers_fault(fault)))
 
 
 def retries(work: Work) -> int:

@@ -28,6 +28,7 @@ class Work:
         "counted",
         "dialect",
         "fault",
+        "held_up",
         "model",
         "plan",
         "provider",
@@ -61,6 +62,7 @@ class Work:
         self.retried = 0
         self.counted = False
         self.settled = False
+        self.held_up = False  # whether the client was seen to be slow to take its answer
         self.size = 0  # size class of the prompt, where it is of a model that is raced
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []

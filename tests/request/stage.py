@@ -73,19 +73,24 @@ def role(tier: str) -> bytes:
     return delta(tier, {"role": "assistant", "content": ""})
 
 
-def usage(tier: str) -> bytes:
-    used = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+def usage(tier: str, tokens: int = 10) -> bytes:
+    used = {"prompt_tokens": 100, "completion_tokens": tokens, "total_tokens": 100 + tokens}
     return chat_event(tier, choices=[], usage=used)
 
 
 DONE = b"data: [DONE]\n\n"
 
 
-def starts(at_s: float, tier: str, *, ends_s: float | None = None, words: Sequence[str] = ("Hello",)) -> list[Step]:
-    """A stream: head and role at once, the first word at `at_s`, all else at `ends_s` (None: at once too)."""
+def starts(
+    at_s: float, tier: str, *, ends_s: float | None = None, words: Sequence[str] = ("Hello",), tokens: int = 10
+) -> list[Step]:
+    """A stream: head and role at once, the first word at `at_s`, all else at `ends_s` (None: at once too).
+
+    `tokens`: how long the answer is, as the usage says.
+    """
     last_s = at_s if ends_s is None else ends_s
     said = b"".join(chunk(delta(tier, {"content": word})) for word in words[1:])
-    rest = said + chunk(delta(tier, {}, "stop")) + chunk(usage(tier)) + chunk(DONE) + END
+    rest = said + chunk(delta(tier, {}, "stop")) + chunk(usage(tier, tokens)) + chunk(DONE) + END
     return [(0.0, head() + chunk(role(tier))), (at_s, chunk(delta(tier, {"content": words[0]}))), (last_s, rest)]
 
 
