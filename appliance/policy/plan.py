@@ -71,6 +71,15 @@ class Plan(msgspec.Struct, frozen=True):
         later = [RungPlan(rung, None) for rung in rungs]
         return msgspec.structs.replace(self, rungs=(*self.rungs, *later))
 
+    def without(self, rungs: tuple[Rung, ...]) -> "Plan":
+        """This plan without some of its rungs, which cannot be asked; what was to follow them is launched at 0."""
+        kept = [planned for planned in self.rungs if planned.rung not in rungs]
+        if any(planned.launch_s == 0.0 for planned in kept):
+            return msgspec.structs.replace(self, rungs=tuple(kept), check_s=None)
+        first = next((place for place, planned in enumerate(kept) if planned.launch_s is not None), 0)
+        kept[first] = RungPlan(kept[first].rung, 0.0)
+        return msgspec.structs.replace(self, rungs=tuple(kept), reason_hint="chain_advanced", check_s=None)
+
     def __post_init__(self) -> None:
         times = [planned.launch_s for planned in self.rungs if planned.launch_s is not None]
         if not times or times[0] != 0.0:

@@ -232,7 +232,8 @@ class Race:
         if plan.rungs[winner].launch_s == 0.0 and plan.reason_hint is not None:
             return plan.reason_hint
         rungs = plan.rungs
-        elsewhere = rungs[winner].rung.provider != rungs[first].rung.provider
+        untimed = rungs[winner].launch_s is None
+        elsewhere = untimed and rungs[winner].rung.provider != rungs[first].rung.provider
         if plan.window_s is None or elsewhere or winner < first:
             return "chain_advanced"
         return self._climb
@@ -267,14 +268,18 @@ class Race:
                 pass  # timers are looked at after every event
 
     def _may_differ_elsewhere(self, lost: int, fault: Fault) -> bool:
-        """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model."""
+        """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model, or is
+        of another model, where this one was not found.
+        """
         rungs = self._plan.rungs
         if not 0 <= lost < len(rungs):
             return False
-        here = rungs[lost].rung.provider
-        if all(rungs[place].rung.provider == here for place in self._waiting):
+        here, others = rungs[lost].rung, [rungs[place].rung for place in self._waiting]
+        if fault.status == 404:
+            return any((other.provider, other.model) != (here.provider, here.model) for other in others)
+        if all(other.provider == here.provider for other in others):
             return False
-        return fault.kind.code == "provider_key_rejected" or fault.status == 404 or _is_shared_quota(fault)
+        return fault.kind.code == "provider_key_rejected" or _is_shared_quota(fault)
 
     def _step(self, rung: int, step: Step) -> bool:
         """Moves one rung along TRANSITIONS; False where nothing is listed, and the event does not count."""

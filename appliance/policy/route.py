@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
+from appliance.domain.ladder import Step
 from appliance.domain.tier import StartWithin, Window, canonical_tier
 
 MOST_COMPARED = 200
@@ -75,6 +76,15 @@ class Routing:
             raise CallerFault("provider_model_mismatch", param="provider")
         return Route(provider, bare)
 
+    def step(self, step: Step, place: int) -> Route:
+        """The route of a ladder's step, the `place`-th. Raises CallerFault invalid_ladder."""
+        provider, models = self._by_name.get(step.provider, (None, None))
+        if provider is None:
+            raise CallerFault("invalid_ladder", f"Step {place}: there is no such provider.", param="ladder")
+        if models is not None and step.model not in models:
+            raise CallerFault("invalid_ladder", f"Step {place}: its provider has no such model.", param="ladder")
+        return Route(provider, step.model)
+
     def listed(self, model: str) -> Route | None:
         """The route of a model that some provider lists, by a bare id or `provider/model`; None: none does."""
         if (route := self._listed.get(model)) is not None:
@@ -98,6 +108,23 @@ class Routing:
         alike = [model for model in ids if model[:2] == asked[:2]]
         near = difflib.get_close_matches(asked, (alike or ids)[:MOST_COMPARED], n=3, cutoff=0.6)
         return f"No provider here has this model. Near: {', '.join(near)}." if near else ""
+
+
+CHEAP_TIERS = frozenset({"flex", "batch", "deferred"})
+"""Tiers that a provider sells for less because it may be late."""
+
+_STEP_FAULTS = {
+    "flex_unsupported": "its provider has no cheap tier",
+    "flex_model_not_capable": "its model has no flex tier",
+    "tier_not_allowed": "its provider has no priority tier",
+    "auto_unsupported": "its provider has no auto",
+}
+
+
+def step_fault(fault: CallerFault, place: int) -> CallerFault:
+    """A fault of a ladder's step, the `place`-th, as the ladder's; what tells of a provider stays as it is."""
+    why = _STEP_FAULTS.get(fault.kind.code)
+    return fault if why is None else CallerFault("invalid_ladder", f"Step {place}: {why}.", param="ladder")
 
 
 def default_rung(provider: Provider, model: str) -> Rung:

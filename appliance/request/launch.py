@@ -83,7 +83,7 @@ class Launcher:
         self._asked: Asked = admitted.asked
         self._provider = provider
         self._headers: list[Header] = to_provider(call.headers, family_of(dialect.NAME))
-        self._target = self._target_at(provider, work.model or "")
+        self._target: Target | None = None  # of this provider and the request's model
 
         def hold(size_bytes: int) -> None:  # of the call alone: an attempt that held this would be held by it, for good
             gateway.hold(call, size_bytes)
@@ -190,7 +190,9 @@ class Launcher:
         self._flights[attempt] = self._gateway.engine.launched(self._work, attempt, behind)
 
     def _target_of(self, rung: Rung) -> Target:
-        if rung.provider == self._provider.name:
+        if rung.provider == self._provider.name and rung.model == self._work.model:
+            if self._target is None:
+                self._target = self._target_at(self._provider, rung.model)
             return self._target
         return self._target_at(self._gateway.planner.named(self._call.key.organisation_id, rung.provider), rung.model)
 

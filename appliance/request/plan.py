@@ -11,48 +11,34 @@ import trio
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
+from appliance.domain.ladder import Step
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, plan_direct
 from appliance.policy.prices import PriceTable
-from appliance.policy.route import Route, Routing, default_rung, ladder
+from appliance.policy.route import Routing
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
+from appliance.request.choice import Choice, Chooser
 from appliance.request.embed import EmbeddingTranslation, spoken_instead
-from appliance.request.endpoint import Endpoint
 from appliance.request.engine import Engine
 from appliance.request.slots import Slots
-from appliance.request.translate import Translation, in_other_words
+from appliance.request.translate import Translation
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.store.ports import Directory
 from appliance.upstream.target import Target, target
-from appliance.wire.provider_errors import family_of
 from appliance.wire.translation.codecs import CODECS
-from appliance.wire.translation.targets import targets
 
 MOST_KEPT = 4096
 LONGEST_KEPT_BYTES = 512
 """Ladders kept per organisation, and targets; their keys hold callers' texts: a full table is emptied."""
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What follows from a model and a wish alone: who serves, the rungs, and the plan where no race is wished.
-
-    `spoken`: the dialects to ask the provider in, the best first; empty: the caller's own.
-    """
-
-    provider: Provider
-    model: str
-    rungs: tuple[Rung, ...]
-    direct: Plan | None
-    spoken: tuple[str, ...] = ()
-
-
 class _Routes:
     """One organisation's compiled routes, and the choices made with them."""
 
-    __slots__ = ("_translated", "aliases", "choices", "prices", "providers", "routing")
+    __slots__ = ("_translated", "aliases", "choices", "ladders", "prices", "providers", "routing")
 
     def __init__(self, providers: tuple[Provider, ...], aliases: dict[str, str], prices: object) -> None:
         self.prices = prices
@@ -61,6 +47,7 @@ class _Routes:
         self.routing = Routing(providers)
         self._translated: dict[str, bool] = {}
         self.choices: dict[tuple[str, str | None, str | None, bool, str, bool], Choice] = {}
+        self.ladders: dict[tuple[tuple[Step, ...], str], tuple[Choice, ...]] = {}
 
     def translated(self, dialect: str) -> bool:
         """Whether callers of this dialect may have had answers that were translated for them."""
@@ -89,6 +76,7 @@ class Planner:
         self._breakers = breakers
         self._engine = engine
         self._settings = settings
+        self._chooser = Chooser(prices, settings)
         self._profiles = profiles
         self._routes: dict[str, _Routes] = {}
         self._targets: dict[tuple[str, str, bytes], tuple[Provider, Target]] = {}
@@ -155,10 +143,12 @@ class Planner:
         word = wish if window is None else None
         if asked.options.chain:
             return self._chain(routes, work, admitted, window)
+        if admitted.ladder is not None and call.endpoint.tiered:
+            return self._ladder(routes, work, admitted, admitted.ladder, window)
         chosen = (admitted.model, word, admitted.passed_tier, key.priority, call.endpoint.dialect, admitted.by_default)
         choice = routes.choices.get(chosen)  # type: ignore[arg-type]
         if choice is None:
-            choice = self._choose(
+            choice = self._chooser.choose(
                 routes.routing.find(routes.aliases.get(admitted.model, admitted.model)), work, admitted, call.endpoint
             )
             if len(routes.choices) >= MOST_KEPT:
@@ -180,7 +170,7 @@ class Planner:
             raise ApplianceFault("internal_error")
         if not asked.raceable:
             return plan_direct(choice.rungs[1], give_up_s, "not_raced", window.seconds, window.target)
-        return self._race(work, choice.provider, choice.rungs, window)
+        return self._race(work, (choice.provider,) * len(choice.rungs), choice.rungs, window)
 
     def _kept(self, work: Work) -> Plan:
         """Ask those who may have it, one after the other: an id says nothing of its provider.
@@ -201,10 +191,12 @@ class Planner:
             raise self._breakers.fault(providers[0], asked[providers[0].name], now_s)
         return plan_direct(rungs[0], self._settings.first_content_timeout_s, "tier_direct").then(tuple(rungs[1:]))
 
-    def _race(self, work: Work, provider: Provider, rungs: tuple[Rung, ...], window: Window) -> Plan:
-        """What the engine decides over these rungs; the dearer one directly if that is a race and no slot is free."""
+    def _race(self, work: Work, providers: tuple[Provider, ...], rungs: tuple[Rung, ...], window: Window) -> Plan:
+        """What the engine decides over these rungs, each of the provider at the same place; the dearer one directly if
+        that is a race and no slot is free.
+        """
         key, give_up_s = work.call.key, self._settings.first_content_timeout_s
-        plan = self._engine.plan(work, rungs, (provider,) * len(rungs), window, give_up_s)
+        plan = self._engine.plan(work, rungs, providers, window, give_up_s)
         if not plan.races:
             return plan
         organisation = self._directory.organisation(key.organisation_id)
@@ -233,7 +225,7 @@ class Planner:
             return plan_direct(usable[0], give_up_s, "flex_breaker_open", window_s, target)
         if len(usable) == 1 or window is None:
             return plan_direct(usable[0], give_up_s, "flex_won", window_s, target)
-        return self._race(work, choice.provider, usable, window)
+        return self._race(work, (choice.provider,) * len(usable), usable, window)
 
     def _chain(self, routes: _Routes, work: Work, admitted: Admitted, window: Window | None) -> Plan:
         """The plan of a request that names its providers: the first may race, the others are asked when it is lost."""
@@ -242,8 +234,8 @@ class Planner:
             routes.routing.at(name, routes.aliases.get(admitted.model, admitted.model)) for name in asked.options.chain
         ]
         later = admitted if window is None else msgspec.structs.replace(admitted, wish="default")
-        fallbacks = [self._choose(route, work, later, endpoint) for route in others]
-        choice = self._choose(first, work, admitted, endpoint)
+        fallbacks = [self._chooser.choose(route, work, later, endpoint) for route in others]
+        choice = self._chooser.choose(first, work, admitted, endpoint)
         self._translate(work, admitted, (choice, *fallbacks))
         rungs, suspects, now_s = choice.rungs, self._breakers.suspects, trio.current_time()
         following = [one.rungs[0] for one in fallbacks]
@@ -253,13 +245,49 @@ class Planner:
             work.skipped = tuple([rung for rung in choice.rungs if rung not in rungs])
         window_s, target = (None, None) if window is None else (window.seconds, window.target)
         if len(rungs) > 1 and window is not None and asked.raceable:
-            return self._race(work, choice.provider, rungs, window).then(tuple(following))
+            return self._race(work, (choice.provider,) * len(rungs), rungs, window).then(tuple(following))
         if rungs:
             reason = "not_raced" if len(rungs) > 1 or window is not None else "tier_direct"
             return plan_direct(rungs[-1], give_up_s, reason, window_s, target).then(tuple(following))
         if not following:
             raise self._breakers.fault(choice.provider, choice.rungs, now_s)
         return plan_direct(following[0], give_up_s, "chain_advanced", window_s, target).then(tuple(following[1:]))
+
+    def _ladder(
+        self, routes: _Routes, work: Work, admitted: Admitted, steps: tuple[Step, ...], window: Window | None
+    ) -> Plan:
+        """The plan over a ladder in words: a race over all its rungs, or without a deadline a chain."""
+        asked, give_up_s, now_s = admitted.asked, self._settings.first_content_timeout_s, trio.current_time()
+        wanted = (steps, work.call.endpoint.dialect)
+        choices = routes.ladders.get(wanted)
+        if choices is None:
+            choices = self._chooser.steps(routes.routing, work, admitted, steps)
+            if len(routes.ladders) >= MOST_KEPT:
+                routes.ladders.clear()
+            routes.ladders[wanted] = choices
+        work.provider, work.model = choices[0].provider, choices[0].model
+        asked_listed = routes.routing.listed(asked.model) is not None
+        work.ladder = self._chooser.on_ladder(choices, steps is asked.options.ladder, asked_listed)
+        if any(choice.spoken for choice in choices):
+            self._translate(work, admitted, choices)
+        places = [(choice.provider, choice.rungs[0]) for choice in choices]
+        if self._breakers.suspects:
+            places = [(one, rung) for one, rung in places if self._breakers.usable(one, (rung,), now_s)]
+            rungs = tuple([rung for _, rung in places])
+            work.skipped = tuple([choice.rungs[0] for choice in choices if choice.rungs[0] not in rungs])
+            if not rungs:
+                raise self._breakers.fault(choices[0].provider, choices[0].rungs, now_s)
+        rungs = tuple([rung for _, rung in places])
+        if window is None:
+            return plan_direct(rungs[0], give_up_s, "tier_direct").then(rungs[1:])
+        if len(rungs) == 1:
+            reason = "flex_breaker_open" if work.skipped else "not_raced"
+            return plan_direct(rungs[0], give_up_s, reason, window.seconds, window.target)
+        others = (*rungs[2:], rungs[0])
+        if not asked.raceable:
+            return plan_direct(rungs[1], give_up_s, "not_raced", window.seconds, window.target).then(others)
+        plan = self._race(work, tuple([one for one, _ in places]), rungs, window)
+        return plan.then(others) if plan.reason_hint == "flex_slots_full" else plan
 
     def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
         """Note which providers are asked in another dialect than the caller's."""
@@ -272,7 +300,8 @@ class Planner:
                 raise CallerFault("dialect_unsupported", provider=choices[0].provider.name, param="model")
             work.translation = EmbeddingTranslation(call.endpoint.dialect, admitted.asked, frozenset(foreign))
         else:
-            work.translation = Translation(call, admitted.asked, foreign, self._profiles)
+            lenient = admitted.ladder is not None
+            work.translation = Translation(call, admitted.asked, foreign, self._profiles, lenient=lenient)
 
     def named(self, organisation_id: str, name: str) -> Provider:
         """The provider of a rung. Raises ApplianceFault if it was removed meanwhile."""
@@ -280,41 +309,3 @@ class Planner:
         if found is None:
             raise ApplianceFault("no_provider")
         return found
-
-    def _choose(self, route: Route, work: Work, admitted: Admitted, endpoint: Endpoint) -> Choice:
-        provider, model = work.provider, work.model = route.provider, route.model  # for the record of a refusal below
-        spoken: tuple[str, ...] = ()
-        if provider.base_for(endpoint.dialect) is None:
-            spoken = targets(provider, endpoint.dialect)
-            instead = spoken_instead(endpoint.dialect, work.call.argument)
-            if instead is not None and provider.base_for(instead) is not None:
-                spoken = (instead,)
-            if not spoken:
-                raise CallerFault("dialect_unsupported", provider=provider.name, param="model")
-            admitted = in_other_words(admitted)
-        if provider.family != family_of(
-            spoken[0] if spoken else endpoint.dialect
-        ):  # tiers are of its own dialect alone
-            provider = msgspec.structs.replace(provider, tiers=())
-        price_as = provider.price_as or provider.kind
-        if self._settings.unpriced_models == "refuse" and self._prices.rates(price_as, model, "default") is None:
-            raise CallerFault("model_unpriced", provider=provider.name, param="model")
-        give_up_s, reason = self._settings.first_content_timeout_s, "tier_direct"
-        if not endpoint.tiered:
-            rungs: tuple[Rung, ...] = (Rung(provider.name, model, None),)
-        else:
-            try:
-                rungs = ladder(
-                    provider,
-                    model,
-                    admitted.wish,
-                    service_tier=admitted.passed_tier,
-                    allow_priority=work.call.key.priority,
-                    flex_capable=self._prices.flex_capable(price_as, model),
-                )
-            except CallerFault:
-                if not admitted.by_default:
-                    raise
-                rungs, reason = (default_rung(provider, model),), "not_raced"
-        direct = plan_direct(rungs[0], give_up_s, reason) if len(rungs) == 1 else None
-        return Choice(route.provider, model, rungs, direct, spoken)

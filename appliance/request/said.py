@@ -71,6 +71,8 @@ def said_by(asked: Asked, get: HeaderGetter) -> Said:
         finish_s = told("finish_within", header.decode("latin-1").strip(), parse_any_finish)
     if asked.service_tier is not None:
         start = asked.service_tier if asked.service_tier in TIER_WORDS else None  # type: ignore[assignment]
+    elif options.ladder is not None and options.chain:
+        raise CallerFault("invalid_ladder", "Send ladder or provider, not both.", param="ladder")
     elif isinstance(start, str) and finish_s is not None:
         raise CallerFault("invalid_finish_within", param="finish_within")
     elif isinstance(start, str) and start != "default" and options.ladder is not None:

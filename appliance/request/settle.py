@@ -4,9 +4,12 @@ Costs are those of the tier *served*, as the provider's answer names it; where i
 attempt used is the provider's word, else an estimate that says so; a price or a usage that is not known is never zero.
 """
 
+import msgspec
+
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.money import NOT_CHARGED, Cost, Rates, total_of
-from appliance.domain.record import AttemptRecord, Begun, RequestRecord, Settled
+from appliance.domain.preset import MARK
+from appliance.domain.record import AttemptRecord, Begun, Forecast, RequestRecord, Settled
 from appliance.domain.tier import Window, canonical_tier, recorded_tier, start_within_text
 from appliance.domain.tokens import NO_TOKENS, Tokens
 from appliance.policy.attribution import attribution
@@ -31,10 +34,13 @@ def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
     """The archive's record of a request whose first attempt is being dispatched."""
     call, admitted = work.call, work.admitted
     known = _model_known(work, prices)
-    rungs = tuple([_recorded_rung(planned.rung, known) for planned in plan.rungs])
+    rungs = tuple([_recorded_rung(planned.rung, _rung_known(work, planned.rung, known)) for planned in plan.rungs])
     estimate = None
     if admitted is not None and work.provider is not None:
-        rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
+        if work.ladder is not None:
+            rates = prices.rates(*work.ladder.reference)
+        else:
+            rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
         most_tokens, billing = admitted.asked.max_output_tokens, work.provider.abort_billing
         estimate = begun_cost(call.received_bytes, most_tokens, rates, billing).nanos
     return Begun(  # by position, as the records below
@@ -60,6 +66,23 @@ def _recorded_rung(rung: Rung, known: bool) -> Rung:
     return Rung(rung.provider, rung.model if known else UNLISTED, tier)
 
 
+def _rung_known(work: Work, rung: Rung, known: bool) -> bool:
+    """Whether the model of a rung may be recorded; `known`: that of the request."""
+    ladder = work.ladder
+    return known if ladder is None else (rung.provider, rung.model) not in ladder.unlisted
+
+
+def _attempt_known(work: Work, attempt: Attempt) -> bool:
+    return attempt.started_s is not None or _rung_known(work, attempt.rung, known=False)
+
+
+def _recorded_forecast(work: Work, forecast: Forecast, known: bool) -> Forecast:
+    if known and work.ladder is None:
+        return forecast
+    rungs = [_recorded_rung(rung, _rung_known(work, rung, known)) for rung in forecast.rungs]
+    return msgspec.structs.replace(forecast, rungs=tuple(rungs))
+
+
 def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
     """The records of a request that has ended, whichever way, at the monotonic time `now_s`."""
     call, admitted, plan, winner, fault = work.call, work.admitted, work.plan, work.winner, work.fault
@@ -70,11 +93,13 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
     default_nanos = None
     provider = work.provider
     for attempt in work.attempts:
-        record, cost, rates = _attempt_record(work, attempt, prices, known, now_s)
+        known_here = known if work.ladder is None else _attempt_known(work, attempt)
+        record, cost, rates = _attempt_record(work, attempt, prices, known_here, now_s)
         attempts.append(record)
         costs.append(cost)
         if attempt is winner and provider is not None:
-            default_rates = prices.rates(_price_as(provider), work.model or "", "default")
+            reference = (_price_as(provider), work.model or "", "default")
+            default_rates = prices.rates(*(reference if work.ladder is None else work.ladder.reference))
             same = rates is not None and rates is default_rates
             default_nanos = (cost if same else counterfactual(record.tokens, default_rates)).nanos
     shown = attempts[winner.ordinal - 1] if winner is not None else (attempts[-1] if attempts else None)
@@ -122,7 +147,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         plan.target if plan is not None else None,
         finish_s,
         finish_met(work, finish_s, now_s),
-        plan.forecast if plan is not None else None,
+        None if plan is None or plan.forecast is None else _recorded_forecast(work, plan.forecast, known),
         admitted.preset if admitted is not None else None,
         work.size,
     )
@@ -281,9 +306,13 @@ def _model_known(work: Work, prices: PriceTable) -> bool:
 
 
 def _model_asked(work: Work, known: bool) -> str:
-    if not known or work.admitted is None:
+    admitted = work.admitted
+    if admitted is None:
         return UNLISTED
-    return work.admitted.asked.model
+    asked = admitted.asked.model
+    if admitted.preset is not None and asked == MARK + admitted.preset:
+        return asked
+    return asked if (known if work.ladder is None else work.ladder.asked_listed) else UNLISTED
 
 
 def _tier_asked(work: Work) -> str:

@@ -45,6 +45,7 @@ class Translation:
         "_codec",
         "_conversation",
         "_dialects",
+        "_lenient",
         "_profiles",
         "_providers",
         "_reply",
@@ -55,11 +56,20 @@ class Translation:
         "unsaid",
     )
 
-    def __init__(self, call: Call, asked: Asked, providers: Providers, profiles: Mapping[str, Profile]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        asked: Asked,
+        providers: Providers,
+        profiles: Mapping[str, Profile],
+        *,
+        lenient: bool = False,
+    ) -> None:
         self._codec = _BY_NAME[call.endpoint.dialect]
         self.asked = asked
         self._providers = providers
         self._profiles = profiles
+        self._lenient = lenient
         self._reply = Reply(
             id=call.request_id,
             model=asked.model,
@@ -79,7 +89,8 @@ class Translation:
     async def prepare(self, plan: Plan, threads: trio.CapacityLimiter) -> Plan:
         """The plan, without those rungs after the first that cannot be asked this. Raises CallerFault if the first is.
 
-        Each provider's dialect is chosen here: the first of its dialects that can say the request.
+        `lenient`: the first may be left out, too, as long as another is left. Each provider's dialect is chosen here:
+        the first of its dialects that can say the request.
         """
         self._stream = self.asked.stream or plan.streams
         if self.asked.body.size_bytes > INLINE_BYTES:
@@ -87,36 +98,48 @@ class Translation:
         return self._prepare(plan)
 
     def _prepare(self, plan: Plan) -> Plan:
-        self._conversation = self._codec.read_request(self.asked.body.encode({}))
-        unsaid: list[Rung] = []
+        unreadable = self._read(plan)
+        faults: dict[tuple[str, str], CallerFault | None] = {}
+        unsaid: dict[Rung, CallerFault] = {}
         for planned in plan.rungs:
             rung = planned.rung
-            if rung.provider in self._providers and rung.provider not in self._dialects:
-                try:
-                    self._choose(rung)
-                except CallerFault:
-                    if planned is plan.rungs[0]:
-                        raise
-                    unsaid.append(rung)
+            if rung.provider not in self._providers:
+                continue
+            named = (rung.provider, rung.model)
+            if named not in faults:
+                faults[named] = unreadable or self._choose(rung)
+            if (fault := faults[named]) is not None:
+                unsaid[rung] = fault
         if not unsaid:
             return plan
+        if len(unsaid) == len(plan.rungs) or (plan.rungs[0].rung in unsaid and not self._lenient):
+            raise next(iter(unsaid.values()))
         self.unsaid = tuple(unsaid)
-        names = {rung.provider for rung in unsaid}
-        kept = tuple([planned for planned in plan.rungs if planned.rung.provider not in names])
-        return msgspec.structs.replace(plan, rungs=kept)
+        return plan.without(self.unsaid)
 
-    def _choose(self, rung: Rung) -> None:
-        """Find the dialect that this rung's provider is asked in. Raises the fault of the best of them."""
+    def _read(self, plan: Plan) -> CallerFault | None:
+        """Read the request. The fault of one that cannot be, where some rung needs no translation; else raises it."""
+        try:
+            self._conversation = self._codec.read_request(self.asked.body.encode({}))
+        except CallerFault as fault:
+            if not self._lenient or all(planned.rung.provider in self._providers for planned in plan.rungs):
+                raise
+            return fault.with_traceback(None)
+        return None
+
+    def _choose(self, rung: Rung) -> CallerFault | None:
+        """Find the dialect that this rung's provider is asked in. The fault of the best of them, if there is none."""
         first: CallerFault | None = None
-        for name in self._providers[rung.provider][1]:
+        chosen = self._dialects.get(rung.provider)
+        for name in self._providers[rung.provider][1] if chosen is None else (chosen,):
             try:
                 self._written[rung] = self._write(rung, name)
             except CallerFault as fault:
-                first = first or fault
+                first = first or fault.with_traceback(None)
             else:
                 self._dialects[rung.provider] = name
-                return
-        raise first or CallerFault("dialect_unsupported", param="model")
+                return None
+        return first or CallerFault("dialect_unsupported", param="model")
 
     def _write(self, rung: Rung, name: str) -> Written:
         if self._conversation is None:

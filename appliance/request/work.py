@@ -1,5 +1,7 @@
 """A request in work: what the steps have found out so far. The rule: steps write here, `settle` reads it, once."""
 
+from typing import NamedTuple
+
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import Fault
 from appliance.domain.money import Cost, Rates, cost_of
@@ -12,6 +14,18 @@ from appliance.request.embed import EmbeddingTranslation
 from appliance.request.translate import Translation
 from appliance.upstream.attempt import Attempt
 from appliance.wire.dialect import Dialect
+
+
+class OnLadder(NamedTuple):
+    """What the records of a request over a ladder in words must know.
+
+    `reference`: price list, model and tier of what always-default would be. `unlisted`: providers and models that only
+    the caller has named. `asked_listed`: whether the model in the request's own field is one that a provider lists.
+    """
+
+    reference: tuple[str, str, str | None]
+    unlisted: frozenset[tuple[str, str]]
+    asked_listed: bool
 
 
 class Work:
@@ -29,6 +43,7 @@ class Work:
         "dialect",
         "fault",
         "held_up",
+        "ladder",
         "model",
         "plan",
         "provider",
@@ -58,6 +73,7 @@ class Work:
         self.translation: Translation | EmbeddingTranslation | None = None  # None: all speak the caller's dialect
         self.stamps = False  # whether the prompt may hold seals that a translation has stamped
         self.unsealed = False  # whether such were taken out
+        self.ladder: OnLadder | None = None
         self.racing = False
         self.retried = 0
         self.counted = False

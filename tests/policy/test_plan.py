@@ -95,3 +95,19 @@ def test_dearer_rungs_never_earlier_and_never_before_half_of_the_window(
     times = [at for at in launches(plan)[1:] if at is not None]
     assert times == sorted(times)
     assert all(window_s / 2 <= at <= window_s for at in times)
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected", "hint"),
+    [
+        ((DEFAULT,), [(FLEX, 0.0), (PRIORITY, 30.0), (LAST, None)], None),
+        ((FLEX,), [(DEFAULT, 0.0), (PRIORITY, 30.0), (LAST, None)], "chain_advanced"),
+        ((FLEX, DEFAULT, PRIORITY), [(LAST, 0.0)], "chain_advanced"),
+    ],
+)
+def test_what_is_left_of_a_plan_without_some_rungs(
+    missing: tuple[Rung, ...], expected: list[tuple[Rung, float | None]], hint: str | None
+) -> None:
+    plan = plan_reserve(LADDER, 30.0, 5.0, 900.0).without(missing)
+    assert [(planned.rung, planned.launch_s) for planned in plan.rungs] == expected
+    assert plan.reason_hint == hint

@@ -573,12 +573,29 @@ def test_events_about_rungs_that_are_not_there_do_no_harm() -> None:
         ("aa", UpstreamFault("provider_key_rejected"), None),
         ("ab", UpstreamFault("provider_key_rejected"), 1),
         ("ab", UpstreamFault("provider_rejected", status=404), 1),
+        ("aA", UpstreamFault("provider_rejected", status=404), 1),  # the same provider, another model
+        ("aA", UpstreamFault("provider_key_rejected"), None),
         ("ab", UpstreamFault("provider_rejected", status=400), None),
     ],
 )
 def test_whether_what_one_provider_says_holds_for_the_next(providers: str, fault: Fault, next_rung: int | None) -> None:
-    rungs = tuple(RungPlan(Rung(name, "m", None), None if place else 0.0) for place, name in enumerate(providers))
+    rungs = tuple(
+        RungPlan(Rung(name.lower(), "m" if name.islower() else "n", None), None if place else 0.0)
+        for place, name in enumerate(providers)
+    )
     race = Race(Plan(rungs, None, 100.0), 0.0)
     race.begin(0.0)
     commands = race.on(Failed(0, fault), 1.0)
     assert commands == ([GiveUp(fault)] if next_rung is None else [Start(next_rung)])
+
+
+@pytest.mark.parametrize(("launch_s", "reason"), [(25.0, "flex_deadline"), (None, "chain_advanced")])
+def test_another_provider_that_was_launched_for_the_deadline_is_no_step_of_a_chain(
+    launch_s: float | None, reason: str
+) -> None:
+    plan = Plan((RungPlan(Rung("a", "m", "flex"), 0.0), RungPlan(Rung("b", "n", None), launch_s)), 30.0, 100.0)
+    race = Race(plan, 0.0)
+    race.begin(0.0)
+    race.on(Elapsed(25.0) if launch_s else Failed(0, broken), 25.0)
+    race.on(Started(1), 26.0)
+    assert race.reason() == reason

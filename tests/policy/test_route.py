@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
+from appliance.domain.ladder import Step
 from appliance.domain.tier import StartWithin, Window
-from appliance.policy.route import Routing, default_rung, ladder
+from appliance.policy.route import Route, Routing, default_rung, ladder, step_fault
 
 ALL = ("flex", "default", "priority")
 
@@ -156,3 +157,20 @@ def test_wishes_that_cannot_be_met(
 def test_the_default_rung_is_asked_for_by_name() -> None:
     assert default_rung(OPENAI, "m") == Rung("openai", "m", "default")
     assert default_rung(LOCAL, "m") == Rung("local", "m", None)
+
+
+def test_a_step_of_a_ladder_has_its_provider_and_model_by_name() -> None:
+    routing = Routing((OPENAI, LOCAL))
+    assert routing.step(Step("openai", "gpt-5.4", "flex"), 1) == Route(OPENAI, "gpt-5.4")
+    assert routing.step(Step("local", "meta/llama:8b"), 1) == Route(LOCAL, "meta/llama:8b")
+    for step, words in ((Step("no", "m"), "no such provider"), (Step("openai", "m"), "no such model")):
+        with pytest.raises(CallerFault, match="invalid_ladder") as caught:
+            routing.step(step, 3)
+        assert caught.value.message.startswith("Step 3:") and words in caught.value.message
+
+
+def test_what_tells_of_a_provider_stays_its_own_fault() -> None:
+    unpriced = CallerFault("model_unpriced")
+    assert step_fault(unpriced, 2) is unpriced
+    told = step_fault(CallerFault("flex_model_not_capable"), 2)
+    assert (told.code, told.message) == ("invalid_ladder", "Step 2: its model has no flex tier.")
