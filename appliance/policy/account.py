@@ -21,6 +21,7 @@ EVENTS: dict[str, str] = {
     "interrupted": "the server ended",
     "replanned": "the launch of the dearer rung was set anew",
     "deadline": "the time by which the answer was to start",
+    "finish": "the time by which its last byte was to come",
     "gone": "the client closed its connection",
 }
 """What can happen to a request and its attempts."""
@@ -43,6 +44,8 @@ _AT_ONCE_S = 0.25
 
 _FOLLOWS = frozenset({"cancelled", "detached", "gone"})
 """What a start brings about comes after it, where both are of the same instant."""
+
+_MET = {True: "met", False: "missed", None: None}
 
 _LOSSES = {"refused": "refused", "failed": "failed"}
 
@@ -73,8 +76,9 @@ def moments(
             Moment(at_s, "replanned", None, f"launch at {launch_s:.3f}") for at_s, launch_s in request.forecast.replans
         ]
     if request.window_s is not None and request.total_s >= request.window_s:
-        met = {True: "met", False: "missed", None: None}[request.deadline_met]
-        told.append(Moment(request.window_s, "deadline", None, met))
+        told.append(Moment(request.window_s, "deadline", None, _MET[request.deadline_met]))
+    if request.finish_s is not None and request.total_s >= request.finish_s:
+        told.append(Moment(request.finish_s, "finish", None, _MET[request.finish_met]))
     if request.client_gone:
         told.append(Moment(request.total_s, "gone"))
     return sorted(told, key=lambda moment: (moment.at_s, moment.event in _FOLLOWS))
@@ -137,13 +141,14 @@ def percent(share: float) -> str:
     return f"{text} %"
 
 
-def plan_line(forecast: Forecast, window_s: float | None) -> str:
+def plan_line(forecast: Forecast, window_s: float | None, finish_s: float | None = None) -> str:
     """One line of what was planned and expected: `launch 6.8 s of 10 s; 99.2 % for 99 %; 0.74 of default`.
 
-    When the dearer rung is launched, how likely the start is in time and how likely it was asked to be, and the
-    expected cost beside that of always-default.
+    When the dearer rung is launched, how likely the start (or, within `finish_s`, the end: `99.2 % for 99 % to end
+    within 60 s`) is in time and how likely it was asked to be, and the expected cost beside that of always-default.
     """
-    parts = [_planned(forecast, window_s), f"{percent(forecast.chance)} for {percent(forecast.target)}"]
+    ending = "" if finish_s is None else f" to end within {finish_s:g} s"
+    parts = [_planned(forecast, window_s), f"{percent(forecast.chance)} for {percent(forecast.target)}{ending}"]
     if forecast.cost_nanos is not None and forecast.default_nanos:
         parts.append(f"{forecast.cost_nanos / forecast.default_nanos:.2f} of default")
     return "; ".join(parts)

@@ -98,7 +98,7 @@ def account(
             "finish_within_s": request.finish_s,
         },
         "answer": None if in_work else _answer(request),
-        "plan": None if request.forecast is None else plan_view(request.forecast, request.window_s),
+        "plan": None if request.forecast is None else plan_view(request.forecast, request.window_s, request.finish_s),
         "events": [
             {"at_s": _rounded(moment.at_s), "event": moment.event, "attempt": moment.attempt, "why": moment.why}
             for moment in moments(request, attempts, running)
@@ -130,13 +130,14 @@ def _answer(request: RequestRecord) -> dict[str, Any]:
     }
 
 
-def plan_view(forecast: Forecast, window_s: float | None) -> dict[str, Any]:
+def plan_view(forecast: Forecast, window_s: float | None, finish_s: float | None = None) -> dict[str, Any]:
     """What was planned and expected, as a JSON object."""
     return {
-        "says": plan_line(forecast, window_s),
+        "says": plan_line(forecast, window_s, finish_s),
         "word": forecast.why,
         "why": PLAN_WORDS.get(forecast.why),
         "window_s": window_s,
+        "finish_s": finish_s,
         "target": forecast.target,
         "chance": _share(forecast.chance),
         "chance_least": _share(forecast.chance_least),

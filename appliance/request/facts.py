@@ -41,7 +41,8 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
         headers.append((b"x-startline-retries", b"%d" % retries(work)))
     plan = work.plan
     if plan is not None and plan.forecast is not None:
-        headers.append((b"x-startline-plan", plan_line(plan.forecast, plan.window_s).encode()))
+        line = plan_line(plan.forecast, plan.window_s, finish_within_s(work))
+        headers.append((b"x-startline-plan", line.encode()))
     if winner is None or winner.started_s is None:
         return headers
     if call.endpoint.kept:

@@ -93,6 +93,8 @@ def test_how_a_request_can_end_otherwise() -> None:
         (3.0, "gone", None, None),
     ]
     late = request(total_s=12.0, to_start_s=11.0, deadline_met=False)
+    ended = request(total_s=12.0, finish_s=11.5, finish_met=False)
+    assert (11.5, "finish", None, "missed") in told(ended, attempt(1, "flex", 0.0, 12.0, "won", to_start_s=7.5))
     assert (10.0, "deadline", None, "missed") in told(late, attempt(1, "flex", 0.0, 12.0, "won", to_start_s=11.0))
     cut = attempt(1, "flex", 0.0, 5.0, "failed", to_start_s=1.0, error_code="provider_cut_off")
     assert told(request(), cut)[1:] == [(1.0, "started", 1, None), (5.0, "failed", 1, "provider_cut_off")]
@@ -122,7 +124,10 @@ ALONE = {"first": 1, "second": None, "launch_s": None}
     ],
 )  # fmt: skip
 def test_a_plan_in_a_line(changes: dict[str, Any], line: str) -> None:
-    assert plan_line(msgspec.structs.replace(FORECAST, **changes), 10.0) == line
+    forecast = msgspec.structs.replace(FORECAST, **changes)
+    assert plan_line(forecast, 10.0) == line
+    asked = f" for {percent(forecast.target)}"
+    assert plan_line(forecast, 10.0, 60.0) == line.replace(asked, f"{asked} to end within 60 s")
 
 
 def test_nearly_is_never_told_as_certain() -> None:

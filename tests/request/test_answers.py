@@ -191,6 +191,10 @@ async def test_what_cannot_be_met_is_served_by_the_rung_that_is_done_first_and_s
     client = await s.call(finish_within="5s")
     assert (client.status, client.headers["x-startline-finish-met"]) == (200, "false")
     assert s.story() == [("default", 0.0, "won", 11.0)]
+    line = client.headers["x-startline-plan"]
+    assert line.startswith("infeasible: default at once; ") and line.endswith(
+        " for 99 % to end within 5 s; 1.00 of default"
+    )
     told = s.request.forecast
     assert told is not None and (told.why, told.chance_least) == ("infeasible", 0.0) and told.chance < 0.01
     assert (s.request.deadline_met, s.request.finish_met) == (True, False), "it began in time"

@@ -59,7 +59,7 @@ async def show_request(desk: Desk, caller: Caller, request: Request) -> object:
     return {
         "request": view(row),
         "attempts": [view(attempt) for attempt in detail.attempts],
-        "plan": None if planned is None else plan_line(planned, row.window_s),
+        "plan": None if planned is None else plan_line(planned, row.window_s, row.finish_s),
     }
 
 
