@@ -38,7 +38,8 @@ from appliance.server.metrics import Metrics
 from appliance.server.queues import Queues
 from appliance.server.request_log import BATCH_LINES, RequestLog, Write
 from appliance.server.web import build
-from appliance.services import price_file, pulse
+from appliance.services import alarms, price_file, pulse
+from appliance.services.alarms import Alarms
 from appliance.settings import Settings
 from appliance.store.folder import read_master_key
 from appliance.store.open import Store, open_store
@@ -87,6 +88,7 @@ class Appliance:
             idle_s=settings.pool_idle_s,
             outbox=self.outbox,
         )
+        self.alarms = Alarms(lambda since_s: self.gateway.engine.model.drifting(since_s))
         self._log = RequestLog(write_lines) if settings.log_requests else None
         self.gateway = Gateway(
             settings=settings,
@@ -117,6 +119,7 @@ class Appliance:
 
     def _settled(self, settled: Settled) -> None:
         self.metrics.settled(settled)
+        self.alarms.settled(settled)
         if self._log is not None:
             self._log.settled(settled)
 
@@ -130,6 +133,7 @@ class Appliance:
         watch("startline_live_requests", lambda: len(self.gateway.live))
         watch("startline_client_connections", lambda: self.listeners.connections)
         watch("startline_idle_provider_connections", self.pool.idle_count)
+        self.metrics.watch_table("startline_alarms", ("kind",), self.alarms.counts)
         breakers = self.gateway.breakers
         self.metrics.watch_table(
             "startline_breakers", ("provider", "tier", "state"), lambda: breakers.counts(trio.current_time())
@@ -200,6 +204,7 @@ async def open_appliance(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)
             nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
+            nursery.start_soon(alarms.run, appliance.alarms)
             nursery.start_soon(price_file.run, folder, appliance.prices, appliance.price_stamp)
             try:
                 yield appliance

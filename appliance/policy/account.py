@@ -89,10 +89,11 @@ def _course(attempt: AttemptRecord, won_s: float, running: bool) -> list[Moment]
     who, outcome, began_s = attempt.ordinal, attempt.outcome, attempt.to_start_s
     if outcome == "detached":
         told = [Moment(won_s, "detached", who)]
-        if not running and began_s is not None:
+        if began_s is not None:
             told.append(Moment(began_s, "observed", who, "started"))
-        elif not running and attempt.end_s > won_s + _SLACK_S:
-            told.append(Moment(attempt.end_s, "observed", who, attempt.error_code or "silent"))
+        elif not attempt.runs_on:
+            silent = attempt.cancel_cause in ("too_slow", "lost_race")
+            told.append(Moment(attempt.end_s, "observed", who, "silent" if silent else attempt.cancel_cause))
         return told
     told = [] if began_s is None else [Moment(began_s, "started", who)]
     if running:

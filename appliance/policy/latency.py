@@ -104,11 +104,11 @@ class _Level:
         "_built_added",
         "_built_s",
         "_curve",
-        "_fast_believed",
         "_in_flight",
         "_prior",
         "children",
         "fast",
+        "fast_believed",
         "flights",
         "news",
         "parent",
@@ -126,7 +126,7 @@ class _Level:
         self._built_added = 0
         self._built_s = now_s
         self._in_flight = False
-        self._fast_believed = False
+        self.fast_believed = False
         self.news = News()
 
     def add(self, cause: Cause, place: int, now_s: float) -> None:
@@ -136,8 +136,8 @@ class _Level:
             news = self.news
             news.hear(cause, place, known)
             ages = (now_s - began_s for began_s in self.flights.values())
-            if news.quicker(known, ages, self._fast_believed):
-                stale = self.fast if self._fast_believed else self.slow
+            if news.quicker(known, ages, self.fast_believed):
+                stale = self.fast if self.fast_believed else self.slow
                 stale.fade(STALE_WEIGHT, now_s)
                 self._built_added = -REBUILD_MOST
             if news.safer():
@@ -157,9 +157,9 @@ class _Level:
         slow = estimate(self.slow, prior, PRIOR_MASS, now_s, ages)
         fast = estimate(self.fast, slow, PRIOR_MASS, now_s, ages)  # leans on the long run, so only news differ
         curve = self._curve = worse(slow, fast, MARGIN)
-        if curve is fast and not self._fast_believed:
+        if curve is fast and not self.fast_believed:
             self.fast.fade(NEW_WEIGHT, now_s)
-        self._fast_believed = curve is fast
+        self.fast_believed = curve is fast
         self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
         return curve
 
@@ -220,6 +220,11 @@ class LatencyModel:
     def curve(self, series: Series, now_s: float) -> Curve:
         """What to expect of an attempt launched now."""
         return self._chain(_path(series), now_s)[-1].curve(now_s)
+
+    def drifting(self, since_s: float) -> list[Path]:
+        """The leaves, used since then, where what was seen lately is clearly worse than the long run."""
+        paths = self._paths.items()
+        return [path for path, levels in paths if levels[-1].fast_believed and self._used_s[path] >= since_s]
 
     def keep(self, now_s: float, now_unix_s: float) -> tuple[KeptSeries, ...]:
         """All counts, to be saved."""

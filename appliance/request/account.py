@@ -171,7 +171,7 @@ def _attempt(attempt: AttemptRecord, running: bool) -> dict[str, Any]:
         "outcome": "running" if running else attempt.outcome,
         "launched_s": _rounded(attempt.start_s),
         "started_s": _rounded(attempt.to_start_s),
-        "ended_s": None if running else _rounded(attempt.end_s),
+        "ended_s": None if running or attempt.runs_on else _rounded(attempt.end_s),
         "cancel_cause": attempt.cancel_cause,
         "status": attempt.status,
         "error": attempt.error_code,

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from appliance.domain.record import AttemptRecord, Observed, Settled
+from appliance.domain.record import AttemptRecord, Forecast, Observed, RequestRecord, Settled
 
 STATUS_CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
 START_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
@@ -27,6 +27,16 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("startline_start_seconds", "Time from the request's last byte to the start of its answer, by tier served."),
     ("startline_overhead_seconds", "Time that was Startline's own."),
     ("startline_deadlines_total", "Race windows, by whether they were met."),
+    (
+        "startline_races_total",
+        "Planned requests whose deadline was met or missed, by the word of the plan (account.md).",
+    ),
+    ("startline_race_starts_total", "How many of those started in time, should have, and were expected to."),
+    (
+        "startline_race_cost_usd_total",
+        "What those cost, were expected to, and would have cost on default, where known.",
+    ),
+    ("startline_alarms", "Organisations whose targets are missed, and latencies that drift, by kind."),
     ("startline_live_requests", "Requests being answered now."),
     ("startline_client_connections", "Client connections open now."),
     ("startline_idle_provider_connections", "Connections to providers kept for reuse."),
@@ -100,6 +110,9 @@ class Metrics(Collector):
         self._tokens = Counts("startline_tokens_total", "provider", "tier", "kind")
         self._cost = Counts("startline_cost_usd_total", "provider")
         self._deadlines = Counts("startline_deadlines_total", "met")
+        self._races = Counts("startline_races_total", "plan")
+        self._race_starts = Counts("startline_race_starts_total", "kind")
+        self._race_cost = Counts("startline_race_cost_usd_total", "kind")
         self._start = Times("startline_start_seconds", START_BUCKETS_S, "tier")
         self._overhead = Times("startline_overhead_seconds", OVERHEAD_BUCKETS_S)
         self._tables: dict[str, tuple[Labels, Callable[[], Mapping[Labels, float]]]] = {}
@@ -143,6 +156,8 @@ class Metrics(Collector):
         self._overhead.add((), request.overhead_s)
         if request.deadline_met is not None:
             self._deadlines.values["true" if request.deadline_met else "false",] += 1
+            if request.forecast is not None:
+                self._raced(request, request.forecast)
 
     def observed(self, observed: Observed) -> None:
         """Take note of an attempt that ran on when its request ended, and has ended now."""
@@ -150,6 +165,19 @@ class Metrics(Collector):
         self._ended(attempt)
         if attempt.cost_nanos:
             self._cost.values[(attempt.provider,)] += attempt.cost_nanos / 1e9
+
+    def _raced(self, request: RequestRecord, forecast: Forecast) -> None:
+        self._races.values[(forecast.why,)] += 1
+        starts = self._race_starts.values
+        starts["in_time",] += request.deadline_met is True
+        starts["wanted",] += forecast.target
+        starts["expected",] += forecast.chance
+        paid, expected, default = request.cost_nanos, forecast.cost_nanos, request.default_nanos
+        if paid is not None and expected is not None and default is not None:
+            costs = self._race_cost.values
+            costs["paid",] += paid / 1e9
+            costs["expected",] += expected / 1e9
+            costs["always_default",] += default / 1e9
 
     def _ended(self, attempt: AttemptRecord) -> None:
         self._attempts.values[attempt.provider, attempt.tier_sent or "none", attempt.outcome] += 1
@@ -163,6 +191,9 @@ class Metrics(Collector):
             self._tokens,
             self._cost,
             self._deadlines,
+            self._races,
+            self._race_starts,
+            self._race_cost,
             self._start,
             self._overhead,
         )

@@ -78,11 +78,13 @@ def test_why_a_later_attempt_was_launched(before: AttemptRecord, start_s: float,
 
 def test_what_is_left_running_is_detached_and_then_observed() -> None:
     won = attempt(1, "default", 0.0, 9.0, "won", to_start_s=2.0)
-    seen = attempt(2, "flex", 0.0, 8.0, "detached", to_start_s=8.0)
-    silent = attempt(2, "flex", 0.0, 10.0, "detached")
+    seen = attempt(2, "flex", 0.0, 8.0, "detached", to_start_s=8.0, cancel_cause="lost_race")
+    silent = attempt(2, "flex", 0.0, 10.0, "detached", cancel_cause="too_slow")
+    stopped = attempt(2, "flex", 0.0, 4.0, "detached", cancel_cause="shutdown")
     unknown = attempt(2, "flex", 0.0, 2.0, "detached")
     assert (8.0, "observed", 2, "started") in told(request(), won, seen)
     assert (10.0, "observed", 2, "silent") in told(request(), won, silent)
+    assert (4.0, "observed", 2, "shutdown") in told(request(), won, stopped)
     assert [event for event in told(request(), won, unknown) if event[2] == 2][1:] == [(2.0, "detached", 2, None)]
 
 

@@ -67,6 +67,17 @@ def test_a_collapse_is_seen_while_its_victims_are_still_in_flight() -> None:
     assert model.curve(FLEX, now_s + 62.0).late_at(20.0) == pytest.approx(before, abs=0.01)
 
 
+def test_a_drift_is_told_as_long_as_it_is_one_and_its_series_is_used() -> None:
+    model = LatencyModel()
+    now_s = fed(model, FLEX, 2.0, 3000)
+    model.curve(FLEX, now_s)
+    assert model.drifting(0.0) == []
+    now_s = fed(model, FLEX, 60.0, 60, now_s)
+    model.curve(FLEX, now_s)
+    assert model.drifting(now_s) == [("flex", "openai", "gpt", "alone", "0")]
+    assert model.drifting(now_s + 1.0) == []
+
+
 def test_a_flight_counts_once_and_one_that_is_forgotten_not_at_all() -> None:
     model = LatencyModel()
     flight = model.begin(FLEX, 0.0)

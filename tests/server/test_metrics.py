@@ -3,6 +3,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from appliance.domain.catalog import Rung
+from appliance.domain.record import Forecast
 from appliance.server.metrics import METRICS, OVERHEAD_BUCKETS_S, START_BUCKETS_S, Metrics
 from tests.archive.records import detached, observed
 from tests.server.records import settled
@@ -53,6 +55,23 @@ def test_an_attempt_that_was_left_running_is_counted_when_it_has_ended() -> None
     assert scraped(metrics)["startline_attempts_total", loser] == 2, "it ended before its request did"
 
 
+def test_planned_races_are_counted_beside_what_was_expected_of_them() -> None:
+    metrics, rungs = Metrics(), (Rung("sim", "m", "flex"), Rung("sim", "m", "default"))
+    planned = Forecast(0.99, 0.994, 0.99, 0, 1, 6.8, 740_000, 1_000_000, "latest_launch", 250.0, rungs)
+    metrics.settled(settled(forecast=planned, default_nanos=1_100_000))
+    metrics.settled(settled(forecast=planned, deadline_met=False, cost_nanos=None))
+    metrics.settled(settled(forecast=planned, deadline_met=None))
+    metrics.settled(settled())
+    seen = scraped(metrics)
+    assert seen["startline_races_total", labels(plan="latest_launch")] == 2
+    starts = {
+        kind: seen["startline_race_starts_total", labels(kind=kind)] for kind in ("in_time", "wanted", "expected")
+    }
+    assert starts == {"in_time": 1, "wanted": 1.98, "expected": 1.988}
+    costs = [seen["startline_race_cost_usd_total", labels(kind=k)] for k in ("paid", "expected", "always_default")]
+    assert costs == [0.001, 0.00074, 0.0011]
+
+
 def test_times_fall_into_buckets_that_add_up() -> None:
     metrics = Metrics()
     for start_s in (0.01, START_BUCKETS_S[0], 0.3, 10_000.0):
@@ -101,6 +120,7 @@ def test_each_metric_is_described() -> None:
         if name.startswith(("startline_live", "startline_client", "startline_idle", "startline_store")):
             metrics.watch(name, lambda: 0.0)
     for name in (
+        "startline_alarms",
         "startline_breakers",
         "startline_breaker_skips_total",
         "startline_queue_depth",
