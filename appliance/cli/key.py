@@ -22,6 +22,10 @@ def _facts(key: dict[str, Any]) -> list[tuple[str, object]]:
         ("created", moment(key["created_unix_s"])),
         ("expires", moment(key["expires_unix_s"]) or "never"),
         ("start_within", key["start_within"] or "the organisation's"),
+        ("start_target", key["start_target"] or "the organisation's"),
+        ("finish_within", key["finish_within"] or "the organisation's"),
+        ("preset", key["preset"] or "none"),
+        ("ladder", listed(key["ladder"], "none")),
         ("models", listed(key["models"])),
         ("addresses", listed(key["addresses"])),
         ("priority", "allowed" if key["priority"] else "not in races"),
@@ -42,6 +46,12 @@ def _show_new(made: dict[str, Any], as_json: bool) -> None:
 @click.option("--management", is_flag=True, help="A key for the admin API (mk-sl-…), which cannot run inference.")
 @click.option("--expires-in", metavar="DURATION", help="Such as 12h or 90d; default: never.")
 @click.option("--start-within", help="Used where a request says nothing: a tier word or a duration such as 30s.")
+@click.option("--start-target", metavar="SHARE", help="With which probability answers should start in time: 99%.")
+@click.option("--finish-within", metavar="DURATION", help="Within what time the last byte should have come.")
+@click.option("--preset", help="The preset of requests that name none.")
+@click.option(
+    "--ladder", metavar="PROVIDER/MODEL[:TIER]", multiple=True, help="A step for all requests, the cheapest first."
+)
 @click.option("--model", "models", multiple=True, help="Allow this model only; `*` stands for anything. Repeatable.")
 @click.option("--address", "addresses", multiple=True, help="Allow this address or network only. Repeatable.")
 @click.option("--priority", is_flag=True, help="Let races climb to the priority tier.")

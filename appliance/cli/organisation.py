@@ -23,7 +23,10 @@ def _show(organisation: dict[str, Any], as_json: bool) -> None:
             ("id", organisation["organisation_id"]),
             ("name", organisation["name"]),
             ("start_within", organisation["start_within"] or "the setting"),
+            ("start_target", organisation["start_target"] or "the setting"),
+            ("finish_within", organisation["finish_within"] or "the setting"),
             ("race_slots", "the setting" if slots is None else slots),
+            ("explore", "yes" if organisation["explore"] else "no"),
             ("created", moment(organisation["created_unix_s"])),
             *((f"alias {name}", model) for name, model in organisation["aliases"].items()),
         ]
@@ -46,11 +49,19 @@ def _aliases(_: object, __: object, given: tuple[str, ...]) -> dict[str, str | N
     return {name: None if model == NONE else model for name, _, model in pairs} or None
 
 
+_explore = click.option(
+    "--explore/--no-explore", default=None, help="Whether a little is spent on learning how long tiers take."
+)
+
+
 @click.command(epilog="Example: startline organisation create acme --start-within 30s")
 @with_place
 @click.argument("name")
 @click.option("--start-within", help="Used where a request and its key say nothing; default: the setting.")
+@click.option("--start-target", metavar="SHARE", help="With which probability answers should start in time: 99%.")
+@click.option("--finish-within", metavar="DURATION", help="Within what time the last byte should have come.")
 @click.option("--race-slots", type=click.IntRange(0), help="Races at the same time; default: the setting.")
+@_explore
 @json_option
 def create(place: Place, as_json: bool, **fields: Any) -> None:
     """Make an organisation; keys and providers are put into it with --organisation."""
@@ -83,7 +94,10 @@ def list_(place: Place, as_json: bool) -> None:
 @with_place
 @click.argument("name")
 @click.option("--start-within", metavar="WISH|none", help="Used where a request and its key say nothing.")
+@click.option("--start-target", metavar="SHARE|none", help="With which probability answers should start in time.")
+@click.option("--finish-within", metavar="DURATION|none", help="Within what time the last byte should have come.")
 @click.option("--race-slots", metavar="N|none", callback=_slots, help="Races at the same time.")
+@_explore
 @click.option(
     "--alias", "aliases", metavar="NAME=MODEL|NAME=none", multiple=True, callback=_aliases, help="Its name of a model."
 )
@@ -92,7 +106,7 @@ def set_(place: Place, as_json: bool, name: str, **fields: Any) -> None:
     """Set what the keys of an organisation share, by its name or id; `none` means the setting of the same name."""
     body = {field: None if value == NONE else value for field, value in fields.items() if value is not None}
     if not body:
-        raise click.UsageError("say what to set: --start-within, --race-slots, --alias")
+        raise click.UsageError("say what to set, such as --start-within, --race-slots or --alias")
     _show(ask(place, "PATCH", f"{ORGANISATIONS}/{quote(name, safe='')}", json=body), as_json)
 
 

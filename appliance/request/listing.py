@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.domain.errors import CallerFault
+from appliance.domain.errors import CallerFault, Fault
 from appliance.domain.identity import ApiKey
+from appliance.domain.ladder import parse_ladder
+from appliance.domain.preset import MARK, Preset
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.policy.access import Access
 from appliance.policy.modalities import Modalities
@@ -37,13 +39,50 @@ class Listing:
         for alias, model in aliases.items():
             if (route := routing.listed(model)) is not None:
                 rows.append(msgspec.structs.replace(self._row(route), id=alias))
-        return rows
+        presets = self._planner.presets(organisation_id).values()
+        return rows + [row for preset in presets if (row := self._preset_row(organisation_id, preset)) is not None]
+
+    def _preset_row(self, organisation_id: str, preset: Preset) -> ModelRow | None:
+        """A preset as a model; None: it cannot be called by its name alone, or nobody serves what it names.
+
+        Of a ladder it tells what is known of the last step, which serves when all others fail.
+        """
+        routing, aliases = self._planner.routing(organisation_id), self._planner.aliases(organisation_id)
+        try:
+            if preset.ladder:
+                steps = [routing.step(step, place) for place, step in enumerate(parse_ladder(preset.ladder), 1)]
+                row = msgspec.structs.replace(self._row(steps[-1]), flex_race=len(steps) > 1)
+            elif preset.model:
+                row = self._row(routing.find(aliases.get(preset.model, preset.model)))
+            else:
+                return None
+        except Fault:
+            return None
+        return msgspec.structs.replace(row, id=MARK + preset.name)
+
+    def _may_call(self, key: ApiKey, access: Access, row: ModelRow) -> bool:
+        """Whether a key may call a row of the list by its id."""
+        if access.allows_model(row.id):
+            return True
+        preset = self._planner.presets(key.organisation_id).get(row.id.removeprefix(MARK))
+        if not row.id.startswith(MARK) or preset is None:
+            return False
+        if not preset.ladder:
+            return preset.model is not None and access.allows_model(preset.model)
+        steps = parse_ladder(preset.ladder)
+        return all(access.allows_model(step.model, f"{step.provider}/{step.model}") for step in steps)
 
     def body(self, dialect: str, key: ApiKey, access: Access, model: str = "", query: bytes = b"") -> bytes:
         """The list for a key in a dialect, or one model of it. Raises CallerFault("model_not_found")."""
         if not model:
-            rows = [row for row in self.rows(key.organisation_id) if access.allows_model(row.id)]
+            rows = [row for row in self.rows(key.organisation_id) if self._may_call(key, access, row)]
             return models_body(rows, dialect, page_of(query))
+        if model.startswith(MARK):
+            preset = self._planner.presets(key.organisation_id).get(model.removeprefix(MARK))
+            named = None if preset is None else self._preset_row(key.organisation_id, preset)
+            if named is None or not self._may_call(key, access, named):
+                raise CallerFault("model_not_found", param="model")
+            return model_body(named, dialect)
         aliases = self._planner.aliases(key.organisation_id)
         route = self._planner.routing(key.organisation_id).find(aliases.get(model, model))
         if not access.allows_model(model, route.model):

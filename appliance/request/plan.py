@@ -12,6 +12,7 @@ import trio
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.ladder import Step
+from appliance.domain.preset import Preset
 from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, plan_direct
@@ -88,6 +89,10 @@ class Planner:
     def aliases(self, organisation_id: str) -> dict[str, str]:
         """What callers may call a model, and what is meant: an id, perhaps with a provider before it."""
         return self._of(organisation_id).aliases
+
+    def presets(self, organisation_id: str) -> Mapping[str, Preset]:
+        """The organisation's presets by name."""
+        return self._directory.presets(organisation_id)
 
     def _of(self, organisation_id: str) -> _Routes:
         providers = self._directory.providers(organisation_id)

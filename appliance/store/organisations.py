@@ -48,11 +48,20 @@ class Organisations:
         self._random = random
 
     async def create(
-        self, name: str, *, now_unix_s: int, start_within: str | None = None, race_slots: int | None = None
+        self,
+        name: str,
+        *,
+        now_unix_s: int,
+        start_within: str | None = None,
+        race_slots: int | None = None,
+        start_target: float | None = None,
+        finish_within: str | None = None,
+        explore: bool = True,
     ) -> Organisation:
         """Make an organisation. Raises NameTaken."""
+        made = record_id("org", self._random(_ID_RANDOM_BYTES))
         organisation = Organisation(
-            record_id("org", self._random(_ID_RANDOM_BYTES)), name, start_within, race_slots, now_unix_s
+            made, name, start_within, race_slots, now_unix_s, {}, start_target, finish_within, explore
         )
 
         def work(connection: apsw.Connection) -> None:
@@ -117,6 +126,10 @@ class ApiKeys:
         addresses: tuple[str, ...] | None = None,
         priority: bool = False,
         started_at: str = "output",
+        start_target: float | None = None,
+        finish_within: str | None = None,
+        preset: str | None = None,
+        ladder: tuple[str, ...] | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key: the key, and its text, which nothing can show again. Raises UnknownRow."""
         model = msgspec.convert(
@@ -124,7 +137,8 @@ class ApiKeys:
                 "key_id": "", "public_id": "", "kind": kind, "organisation_id": organisation_id, "name": name,
                 "salt": b"", "digest": b"", "created_unix_s": now_unix_s, "expires_unix_s": expires_unix_s,
                 "start_within": start_within, "models": models, "addresses": addresses, "priority": priority,
-                "started_at": started_at,
+                "started_at": started_at, "start_target": start_target, "finish_within": finish_within,
+                "preset": preset, "ladder": ladder,
             },
             ApiKey,
         )  # fmt: skip

@@ -9,7 +9,7 @@ def test_an_organisation_is_made_listed_set_and_used(terminal: Terminal) -> None
     made = terminal.json("organisation", "create", "acme", "--start-within", "30s", "--race-slots", "0")
     assert (made["name"], made["start_within"], made["race_slots"]) == ("acme", "30s", 0)
     bare = terminal.run("organisation", "create", "bare").stdout
-    assert bare.count("the setting") == 2
+    assert bare.count("the setting") == 4
     assert [one["name"] for one in terminal.json("organisation", "list")] == ["acme", "bare"]
     assert "30s" in terminal.run("organisation", "list").stdout
     key = terminal.json("key", "create", "--name", "x", "--organisation", "acme")
@@ -24,6 +24,10 @@ def test_an_organisation_is_made_listed_set_and_used(terminal: Terminal) -> None
     assert terminal.json("organisation", "set", "acme", "--alias", "fast=none")["aliases"] == {"big": "gpt"}
     assert "alias big" in terminal.run("organisation", "set", "acme", "--alias", "big=gpt").stdout
     terminal.run("organisation", "set", "acme", "--alias", "big=none")
+    words = ("--start-target", "95%", "--finish-within", "2m", "--no-explore")
+    promised = terminal.json("organisation", "set", "acme", *words)
+    assert promised == cleared | {"start_target": 0.95, "finish_within": "2m", "explore": False}
+    terminal.run("organisation", "set", "acme", "--start-target", "none", "--finish-within", "none", "--explore")
     assert "flex" in terminal.run("organisation", "set", "acme", "--start-within", "flex").stdout
     assert terminal.json("organisation", "list")[0] == cleared | {"start_within": "flex"}
 

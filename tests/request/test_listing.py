@@ -21,7 +21,11 @@ from tests.request.stage import prices
 
 
 def listed(
-    model: str = "", aliases: dict[str, str] | None = None, own: dict[str, str] | None = None, **key: Any
+    model: str = "",
+    aliases: dict[str, str] | None = None,
+    own: dict[str, str] | None = None,
+    presets: dict[str, dict[str, Any]] | None = None,
+    **key: Any,
 ) -> Any:
     directory = (
         MemoryDirectory(Organisation("org_test", "test", aliases=own or {}))
@@ -29,6 +33,8 @@ def listed(
         .with_provider("openai", price_as="openai", models=("gpt-5.4", "gpt-5.5"))
         .with_provider("local", tiers=(), models=("llama", "gpt-5.4"), profile="groq")
     )
+    for name, facts in (presets or {}).items():
+        directory.with_preset(name, **facts)
     profiles = {"groq": Profile("Groq", "https://a.test", policy=Policy("no", "no", "yes", "D"))}
     settings = Settings(model_aliases=aliases or {})
     listing = Listing(
@@ -82,3 +88,37 @@ def test_an_organisations_own_alias_goes_before_all_others_and_hides_what_it_is_
         ("small", "local"),
         ("gpt-5.4", "local"),
     ]
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "day": {"model": "gpt-5.4"},
+    "night": {"ladder": ("openai/gpt-5.4:flex", "local/llama"), "start_within": "5m"},
+    "soon": {"start_within": "5s"},
+    "lost": {"ladder": ("nobody/m",)},
+    "odd": {"model": "nobody-has-it"},
+}
+
+
+def test_a_preset_is_a_model_if_it_can_be_called_by_its_name() -> None:
+    rows = {row["id"]: row for row in listed(presets=PRESETS)["data"]}
+    assert list(rows)[-2:] == ["@preset/day", "@preset/night"]
+    assert (rows["@preset/day"]["owned_by"], rows["@preset/night"]["owned_by"]) == ("openai", "local")
+    assert rows["@preset/night"]["startline"]["flex_race"] is True
+    assert listed("@preset/night", presets=PRESETS)["id"] == "@preset/night"
+    for name in ("@preset/soon", "@preset/lost", "@preset/none"):
+        with pytest.raises(CallerFault, match="model_not_found"):
+            listed(name, presets=PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("models", "seen"),
+    [
+        (["@preset/night"], ["@preset/night"]),
+        (["gpt-5.4"], ["gpt-5.4", "@preset/day"]),
+        (["openai/gpt-5.4", "llama"], ["llama", "@preset/night"]),
+    ],
+)
+def test_a_key_sees_the_presets_that_it_may_call(models: list[str], seen: list[str]) -> None:
+    assert [row["id"] for row in listed(presets=PRESETS, models=models)["data"]] == seen
+    with pytest.raises(CallerFault, match="model_not_found"):
+        listed("@preset/night" if "@preset/night" not in seen else "@preset/day", presets=PRESETS, models=models)

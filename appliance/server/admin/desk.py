@@ -18,7 +18,6 @@ from starlette.responses import Response
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.ids import request_id
-from appliance.domain.tier import parse_start_within
 from appliance.policy.address import Proxies
 from appliance.request.answer import Gateway
 from appliance.request.facts import fault_headers
@@ -81,14 +80,6 @@ class Desk:
         peer = self._proxies.client(request.client.host if request.client else None, request.scope["headers"])
         keeper = self.gateway.doorkeeper
         return Caller(keeper.identify(headers.get, b"", peer, self.now_unix_s(), kind="management"))
-
-    def check_start_within(self, text: object) -> None:
-        """Whether a text can be the wish of a key or an organisation; what is no text says none. Raises CallerFault."""
-        if isinstance(text, str):
-            try:
-                parse_start_within(text, self.settings.start_within_least_s, self.settings.start_within_most_s)
-            except ValueError as wrong:
-                raise CallerFault("bad_request", f"{wrong}.") from None
 
     def organisation(self, caller: Caller, name: str | None = None) -> Organisation:
         """The organisation that a change is for: the caller's, the named one, or the first. Raises CallerFault."""

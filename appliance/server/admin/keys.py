@@ -10,9 +10,11 @@ from appliance.domain.errors import CallerFault
 from appliance.domain.identity import KEY_PREFIXES, ApiKey, KeyKind
 from appliance.policy.access import read_networks
 from appliance.server.admin.desk import Caller, Desk, read_body
+from appliance.server.admin.words import Ladder, Target, Text, checked_words
 from appliance.store.faults import UnknownRow
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+WORDS = ("start_within", "start_target", "finish_within", "ladder")
 LAST_UNIX_S = 253_402_300_799
 """The end of the year 9999, the last that dates are written for."""
 _PREFIX_OF = {kind: prefix for prefix, kind in KEY_PREFIXES.items()}
@@ -25,11 +27,15 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: KeyKind = "inference"
     organisation: str | None = None
     expires_unix_s: Annotated[int, Meta(ge=0, le=LAST_UNIX_S)] | None = None
-    start_within: str | None = None
+    start_within: Text | None = None
     models: tuple[Name, ...] | None = None
     addresses: tuple[Name, ...] | None = None
     priority: bool = False
     started_at: Literal["output", "content"] = "output"
+    start_target: Target | None = None
+    finish_within: Text | None = None
+    preset: Text | None = None
+    ladder: Ladder | None = None
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +70,10 @@ def key_view(key: ApiKey, now_unix_s: int) -> dict[str, Any]:
         "addresses": key.addresses,
         "priority": key.priority,
         "started_at": key.started_at,
+        "start_target": key.start_target,
+        "finish_within": key.finish_within,
+        "preset": key.preset,
+        "ladder": key.ladder,
     }
 
 
@@ -77,7 +87,6 @@ async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
     """POST /admin/v1/keys."""
     new = await read_body(request, NewKey)
     now_unix_s = desk.now_unix_s()
-    desk.check_start_within(new.start_within)
     try:
         read_networks(new.addresses or ())
     except ValueError as wrong:
@@ -86,17 +95,22 @@ async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
         raise CallerFault("bad_request", "The key would have expired already.")
     if caller.operator:
         await desk.ensure_organisation()
+    organisation_id = desk.organisation(caller, new.organisation).organisation_id
+    words = checked_words(desk, organisation_id, {name: getattr(new, name) for name in WORDS})
+    if new.preset is not None and new.preset not in desk.store.directory.presets(organisation_id):
+        raise CallerFault("bad_request", "There is no such preset: startline preset add")
     key, text = await desk.store.api_keys.create(
-        desk.organisation(caller, new.organisation).organisation_id,
+        organisation_id,
         new.kind,
         new.name,
         now_unix_s=now_unix_s,
         expires_unix_s=new.expires_unix_s,
-        start_within=new.start_within,
         models=new.models,
         addresses=new.addresses,
         priority=new.priority,
         started_at=new.started_at,
+        preset=new.preset,
+        **words,
     )
     return {"key": text, **key_view(key, now_unix_s)}
 

@@ -12,11 +12,13 @@ from starlette.requests import Request
 
 from appliance.domain.errors import CallerFault
 from appliance.server.admin.desk import Caller, Desk, read_body, view
+from appliance.server.admin.words import Target, Text, checked_words
 
 NAME = re.compile(r"(?!org_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 """A name is used in paths, and never taken for an id."""
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-~]+\Z")]
 MOST_ALIASES = 1000
+WORDS = ("start_within", "start_target", "finish_within")
 RaceSlots = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -24,8 +26,11 @@ class NewOrganisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `POST /admin/v1/organisations` takes; None: what the settings of the same names say."""
 
     name: str
-    start_within: str | None = None
+    start_within: Text | None = None
     race_slots: RaceSlots | None = None
+    start_target: Target | None = None
+    finish_within: Text | None = None
+    explore: bool = True
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +39,12 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `aliases`: each name is set, or taken away by null; the others stay.
     """
 
-    start_within: str | UnsetType | None = UNSET
+    start_within: Text | UnsetType | None = UNSET
     race_slots: RaceSlots | UnsetType | None = UNSET
     aliases: dict[Name, Name | None] | UnsetType = UNSET
+    start_target: Target | UnsetType | None = UNSET
+    finish_within: Text | UnsetType | None = UNSET
+    explore: bool | UnsetType = UNSET
 
 
 def _operator_only(caller: Caller) -> None:
@@ -59,9 +67,9 @@ async def create_organisation(desk: Desk, caller: Caller, request: Request) -> o
             "bad_request",
             "An organisation's name has letters, digits, dot, dash or underscore, and does not begin with org_.",
         )
-    desk.check_start_within(new.start_within)
+    words = checked_words(desk, "", {name: getattr(new, name) for name in WORDS})
     made = await desk.store.organisations.create(
-        new.name, now_unix_s=desk.now_unix_s(), start_within=new.start_within, race_slots=new.race_slots
+        new.name, now_unix_s=desk.now_unix_s(), race_slots=new.race_slots, explore=new.explore, **words
     )
     return view(made)
 
@@ -72,9 +80,9 @@ async def change_organisation(desk: Desk, caller: Caller, request: Request) -> o
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     if set(given) != {"aliases"}:
         _operator_only(caller)
-    desk.check_start_within(change.start_within)
     name = request.path_params["organisation"]
     old = desk.store.organisations.show(name) if caller.operator else desk.organisation(caller, name)
     if isinstance(change.aliases, dict) and len(old.aliases | change.aliases) > MOST_ALIASES:
         raise CallerFault("bad_request", f"An organisation has at most {MOST_ALIASES} names of models.")
-    return view(await desk.store.organisations.change(old, **given))
+    words = checked_words(desk, old.organisation_id, given, old)
+    return view(await desk.store.organisations.change(old, **(given | words)))

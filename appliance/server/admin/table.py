@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from appliance.server.admin import archive, health, keys, models, organisations, providers, usage
+from appliance.server.admin import archive, health, keys, models, organisations, presets, providers, usage
 from appliance.server.admin.desk import Desk, Handler, endpoint
 
 HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
@@ -17,6 +17,11 @@ HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
     ("GET", "/admin/v1/keys/{id}", keys.show_key, 200),
     ("POST", "/admin/v1/keys/{id}/rotate", keys.rotate_key, 201),
     ("POST", "/admin/v1/keys/{id}/revoke", keys.revoke_key, 200),
+    ("GET", "/admin/v1/presets", presets.list_presets, 200),
+    ("POST", "/admin/v1/presets", presets.add_preset, 201),
+    ("GET", "/admin/v1/presets/{name}", presets.show_preset, 200),
+    ("PATCH", "/admin/v1/presets/{name}", presets.change_preset, 200),
+    ("DELETE", "/admin/v1/presets/{name}", presets.remove_preset, 200),
     ("GET", "/admin/v1/providers", providers.list_providers, 200),
     ("POST", "/admin/v1/providers", providers.add_provider, 201),
     ("GET", "/admin/v1/providers/{name}", providers.show_provider, 200),
