@@ -89,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     race_slots: Annotated[
         int, _help("Races that an organisation may run at the same time; beyond, default serves at once.")
     ] = 1000
+    hedges_per_s: Annotated[
+        float, _help("Dearer rungs launched by time, of all races; while they are used up default serves at once.")
+    ] = 500.0
+    hedges_per_key_per_s: Annotated[float, _help("The same, of the races of one key.")] = 100.0
     start_within_least_s: Annotated[float, _help("Shortest race window a caller may ask for.")] = 1.0
     start_within_most_s: Annotated[float, _help("Longest race window a caller may ask for.")] = 900.0
     reserve_s: Annotated[

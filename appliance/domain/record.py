@@ -27,6 +27,7 @@ REASONS: dict[str, str] = {
     "flex_slots_full": "the organisation's race slots were taken; default served at once",
     "flex_breaker_open": "the cheap rung failed lately and is not asked for a pause; a dearer one served at once",
     "flex_skipped": "racing would not have paid; default served at once",
+    "hedges_capped": "the launches by time that are allowed were used up; default served at once",
     "not_raced": "its answer cannot be assembled, or a default wish met a model without a cheap tier; default served",
     "chain_advanced": "an earlier route failed; a later one served",
 }

@@ -59,6 +59,15 @@ class Exploration:
         self.used -= cost
         self._purse = min(self._purse + cost, self._most)
 
+    def take(self, cost: float) -> bool:
+        """Whether a look that may cost so much is paid for; refund what it did not come to."""
+        return self._take(cost)
+
+    def seen(self, dearest: float) -> None:
+        """An answer may cost so much: from now on the purse can hold what several of those cost."""
+        if self._share > 0.0:
+            self._most = max(self._most, ADVANCE * dearest)
+
     def _take(self, cost: float) -> bool:
         if self._purse < cost or self._share <= 0.0:
             return False

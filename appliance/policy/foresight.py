@@ -4,12 +4,12 @@ import msgspec
 
 from appliance.domain.catalog import Rung
 from appliance.domain.record import Forecast
+from appliance.domain.tier import Window
 from appliance.policy import finish
 from appliance.policy.expense import Expense
 from appliance.policy.finish import Rest
-from appliance.policy.latency import PRIOR_MASS
-from appliance.policy.launch import Candidate, Decision, decide, lateness
-from appliance.policy.plan import Plan
+from appliance.policy.latency import PRIOR_MASS, Series
+from appliance.policy.launch import Candidate, Decision, decide, lateness, race
 from appliance.policy.survival import Curve
 
 Z = 1.0
@@ -33,6 +33,16 @@ class Foresight(msgspec.Struct, frozen=True):
     rest: Rest | None = None
 
 
+class Prospect(msgspec.Struct, frozen=True):
+    """What the plan of one request rests on. `series` are those of the ladder's rungs, launched alone."""
+
+    ladder: tuple[Rung, ...]
+    series: tuple[Series, ...]
+    costs: Expense
+    window: Window
+    found: Foresight
+
+
 def foresee(
     curves: tuple[Curve, ...], costs: Expense, window_s: float, target: float, rest: Rest | None = None
 ) -> Foresight:
@@ -43,16 +53,20 @@ def foresee(
             for place, (cost, share) in enumerate(zip(costs.costs, costs.shares, strict=True))
         ]
     )
-    after = 0.0
     if rest is None:
         decision = decide(rungs, window_s, target, Z)
     else:
         found = finish.decide(rungs, rest.generations(Z), window_s, rest.finish_s, target, Z)
         decision, window_s, target = found.decision, found.start_s, min(target + found.after, 1.0)
-        asked = (decision.first,) if decision.second is None else (decision.first, decision.second)
-        after = rest.late(window_s, asked, 0.0)
-    chance = max(1.0 - lateness(decision, rungs, window_s, 0.0) - after, 0.0)
+    chance = _chance(decision, rungs, window_s, rest, 0.0)
     return Foresight(curves, rungs, decision, chance, _why(decision, rungs, window_s, target), window_s, target, rest)
+
+
+def _chance(decision: Decision, rungs: tuple[Candidate, ...], start_s: float, rest: Rest | None, z: float) -> float:
+    """The chance to start within `start_s` and then to end in time, `z` standard errors below the estimate."""
+    asked = (decision.first,) if decision.second is None else (decision.first, decision.second)
+    after = 0.0 if rest is None else rest.late(start_s, asked, z)
+    return max(1.0 - lateness(decision, rungs, start_s, z) - after, 0.0)
 
 
 def _why(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, target: float) -> str:
@@ -68,39 +82,59 @@ def _why(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, targ
 
 
 def forecast(
-    found: Foresight, ladder: tuple[Rung, ...], costs: Expense, target: float, input_tokens: int, output_tokens: int
+    prospect: Prospect, input_tokens: int, output_tokens: int, decision: Decision | None = None, why: str = ""
 ) -> Forecast:
-    """What is expected of one request."""
-    decision, nanos = found.decision, costs.nanos
+    """What is expected of one request: of what was found, or of another decision that is taken instead, and why."""
+    found, nanos = prospect.found, prospect.costs.nanos
+    chance = found.chance
+    if decision is None:
+        decision, why = found.decision, found.why
+    else:
+        chance = _chance(decision, found.rungs, found.start_s, found.rest, 0.0)
     return Forecast(
-        target,
-        found.chance,
+        prospect.window.target,
+        chance,
         1.0 - decision.miss,
         decision.first,
         decision.second,
         None if decision.second is None else decision.launch_s,
-        None if nanos is None else round(decision.cost * nanos[1]),
+        None if nanos is None or decision.cost <= 0.0 else round(decision.cost * nanos[1]),
         None if nanos is None else nanos[1],
-        found.why,
+        why,
         found.rungs[0].alone.number - PRIOR_MASS,
-        ladder,
+        prospect.ladder,
         (),
         input_tokens,
         output_tokens,
     )
 
 
-def by_reserve(told: Forecast, found: Foresight, plan: Plan) -> Forecast:
-    """The forecast of a launch that an operator has set; what it will cost is not asked."""
-    window_s, launch_s = plan.window_s or 0.0, plan.rungs[1].launch_s or 0.0
-    fixed = msgspec.structs.replace(found.decision, first=0, second=1, launch_s=launch_s)
-    return msgspec.structs.replace(
-        told,
-        chance=1.0 - lateness(fixed, found.rungs, window_s, 0.0),
-        chance_least=1.0 - lateness(fixed, found.rungs, window_s, Z),
-        first=0,
-        second=1,
-        launch_s=launch_s,
-        cost_nanos=None,
-        why="reserve",
-    )
+def beside(found: Foresight) -> Decision:
+    """A decision that skips cheap rungs, with the cheapest started beside the first all the same, to learn of it."""
+    return _instead(found, 0, found.decision.first, 0.0, found.decision.cost + found.rungs[0].cost)
+
+
+def fixed(found: Foresight, launch_s: float) -> Decision:
+    """The second rung at a time that an operator has set; what it will cost is not asked (0)."""
+    return _instead(found, 0, 1, launch_s, 0.0)
+
+
+def capped(found: Foresight) -> Decision:
+    """The second rung alone: what is done while no race may be planned."""
+    return _instead(found, 1, None, 0.0, found.rungs[1].cost)
+
+
+def _instead(found: Foresight, first: int, second: int | None, launch_s: float, cost: float) -> Decision:
+    decision = Decision(first, second, launch_s, launch_s, 1.0, cost, feasible=True)
+    miss = 1.0 - _chance(decision, found.rungs, found.start_s, found.rest, Z)
+    return msgspec.structs.replace(decision, miss=miss)
+
+
+def after_loss(found: Foresight, running: int, waiting: int, since_s: float) -> float:
+    """When to launch a rung that waits if only the `running` one, launched now, is left, `since_s` seconds after the
+    clock start. Seconds after the same.
+    """
+    left_s = found.start_s - since_s
+    if left_s <= 0.0:
+        return since_s
+    return since_s + race(running, waiting, found.rungs, left_s, 1.0 - found.target, Z).launch_s

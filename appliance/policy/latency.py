@@ -139,11 +139,11 @@ class _Level:
             if news.quicker(known, ages, self.fast_believed):
                 stale = self.fast if self.fast_believed else self.slow
                 stale.fade(STALE_WEIGHT, now_s)
-                self._built_added = -REBUILD_MOST
+                self._curve = None  # what comes until it is built anew is compared with nothing
             if news.safer():
                 self.slow.fade(STALE_WEIGHT, now_s, lost_only=True)
                 self.fast.fade(STALE_WEIGHT, now_s, lost_only=True)
-                self._built_added = -REBUILD_MOST
+                self._curve = None
         self.slow.add(cause, place, now_s)
         self.fast.add(cause, place, now_s)
 

@@ -260,12 +260,19 @@ class Race:
             case Began(rung):
                 self._step(rung, "began")
             case Replanned(rung, launch_s):
-                if rung in self._waiting:
-                    self._waiting.remove(rung)
-                    self._waiting.insert(0, rung)
-                    self._launch_s[rung] = launch_s
+                self._replan(rung, launch_s)
             case Elapsed():
                 pass  # timers are looked at after every event
+
+    def _replan(self, rung: int, launch_s: float) -> None:
+        """Make a waiting rung the next one; those that it leaves behind are launched when others were lost."""
+        if rung not in self._waiting:
+            return
+        behind = self._waiting[: self._waiting.index(rung)]
+        for place in behind:
+            self._launch_s[place] = None
+        self._waiting = [rung, *(place for place in self._waiting if place != rung and place not in behind), *behind]
+        self._launch_s[rung] = launch_s
 
     def _may_differ_elsewhere(self, lost: int, fault: Fault) -> bool:
         """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model, or is
@@ -295,6 +302,7 @@ class Race:
         if not self._step(rung, loss):
             return
         self._faults[rung] = fault
+        self._check_s = None  # what was to be looked at again is over
         alive: Alive = "none"
         if "running" in self._states:
             alive = "dearer" if "running" in self._states[rung + 1 :] else "cheaper"

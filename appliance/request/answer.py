@@ -287,9 +287,9 @@ class Gateway:
                 work.status = 499
         now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
-        if work.model in self.engine.watched:
-            self.engine.settled(work, now_s)
         settled = settled_record(work, self.prices, now_s)
+        if work.model in self.engine.watched:
+            self.engine.settled(work, settled.request, now_s)
         self.ledger.settle(settled)
         self._on_settled(settled)
 

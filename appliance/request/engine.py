@@ -10,15 +10,28 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
+from appliance.domain.record import RequestRecord
 from appliance.domain.tier import Window, canonical_tier, recorded_tier
 from appliance.policy.expense import Expense, expense
-from appliance.policy.foresight import Foresight, by_reserve, forecast, foresee
+from appliance.policy.foresight import (
+    Foresight,
+    Prospect,
+    after_loss,
+    beside,
+    capped,
+    fixed,
+    forecast,
+    foresee,
+)
+from appliance.policy.hedges import Hedges
 from appliance.policy.latency import Flight, LatencyModel, Series, size_class
+from appliance.policy.moves import Replanned
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
 from appliance.policy.survival import Curve
 from appliance.request.answers import Answers
+from appliance.request.purses import Purses
 from appliance.request.work import Work
 from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
@@ -40,7 +53,9 @@ class Engine:
         self.model = LatencyModel()
         self.watched: dict[str, None] = {}
         """Models that were raced here: of their attempts the times to the start are counted."""
+        self.hedges = Hedges(settings.hedges_per_s, settings.hedges_per_key_per_s)
         self._prices = prices
+        self.purses = Purses()
         self._reserves = Reserves(settings.reserve_s)
         self._decided: dict[tuple[object, ...], Foresight] = {}
         self.answers = Answers()
@@ -48,24 +63,91 @@ class Engine:
     # -- before an attempt ---------------------------------------------------------------------------------------------
 
     def plan(
-        self, work: Work, ladder: tuple[Rung, ...], providers: Sequence[Provider], window: Window, give_up_s: float
+        self,
+        work: Work,
+        ladder: tuple[Rung, ...],
+        providers: Sequence[Provider],
+        window: Window,
+        give_up_s: float,
+        explore: bool = False,
     ) -> Plan:
-        """The plan over a ladder of two rungs or more, each of the provider at the same place."""
-        now_s = work.call.arrived_s
+        """The plan over a ladder of two rungs or more, each of the provider at the same place.
+
+        `explore`: a skipped cheap rung may be started beside the first, if the organisation's purse has the money;
+        `purses.forgo` gives it back.
+        """
+        call, window_s = work.call, window.seconds
+        now_s, key_id = call.arrived_s, call.key.key_id
         for rung in ladder:
             self._watch(rung.model)
         size = self._size(work)
-        series = [self._series(rung, provider, size) for rung, provider in zip(ladder, providers, strict=True)]
+        series = tuple([self._series(rung, of, size) for rung, of in zip(ladder, providers, strict=True)])
         tokens = self._tokens(work, series[0])
         costs = self._expense(ladder, providers, *tokens)
         found = self._foresee(work, series, costs, window, now_s)
-        told = forecast(found, ladder, costs, window.target, *tokens)
-        plan = plan_decided(ladder, found.decision, window.seconds, give_up_s)
+        prospect = work.prospect = Prospect(ladder, series, costs, window, found)
+        decision, why, hint = None, "", None
         reserve_s = self._reserves(ladder[1])
         if reserve_s is not None:
-            plan = plan_reserve(ladder, window.seconds, reserve_s, give_up_s)
-            told = by_reserve(told, found, plan)
-        return msgspec.structs.replace(plan, target=window.target, forecast=told)
+            plan = plan_reserve(ladder, window_s, reserve_s, give_up_s)
+            decision, why = fixed(found, plan.rungs[1].launch_s or 0.0), "reserve"
+        else:
+            plan = plan_decided(ladder, found.decision, window_s, give_up_s)
+        if plan.races:
+            if not self.hedges.may(key_id, now_s):
+                self.hedges.capped += 1
+                decision, why, hint = capped(found), "hedges_capped", "hedges_capped"
+        elif (
+            found.decision.first > 0
+            and explore
+            and self.hedges.may(key_id, now_s)
+            and self.purses.take_beside(work, prospect)
+        ):
+            decision, why, hint = beside(found), "explored", "flex_skipped"
+        if hint is not None and decision is not None:
+            plan = plan_decided(ladder, decision, window_s, give_up_s)
+        told = forecast(prospect, *tokens, decision, why)
+        return msgspec.structs.replace(plan, target=window.target, forecast=told, reason_hint=hint or plan.reason_hint)
+
+    # -- while it runs -------------------------------------------------------------------------------------------------
+
+    def again(self, work: Work, now_s: float) -> Replanned | None:
+        """Decide anew by what is known now, with the first rung silent; None: it stays as planned."""
+        prospect, plan = work.prospect, work.plan
+        told = None if plan is None else plan.forecast
+        if prospect is None or told is None:
+            return None
+        decision = self._foresee(work, prospect.series, prospect.costs, prospect.window, now_s).decision
+        since_s = now_s - work.call.arrived_s
+        if decision.first == told.first and decision.second is not None:
+            return self._replanned(work, decision.second, decision.launch_s, since_s)
+        if decision.first > told.first:  # it would not be started now: what waits for it in vain costs the deadline
+            return self._replanned(work, decision.first, since_s, since_s)
+        return None
+
+    def after_loss(self, work: Work, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
+        """When the next dearer rung is launched now that a rung was lost and another runs alone; None: as planned."""
+        prospect, plan = work.prospect, work.plan
+        if prospect is None or len(running) != 1 or plan is None or plan.forecast is None:
+            return None
+        if plan.forecast.why == "reserve":
+            return None
+        last = running[0]
+        if last + 1 not in waiting or last + 1 >= len(prospect.series):
+            return None
+        since_s = now_s - work.call.arrived_s
+        found = self._foresee(work, prospect.series, prospect.costs, prospect.window, now_s)
+        return self._replanned(work, last + 1, after_loss(found, last, last + 1, since_s), since_s)
+
+    def _replanned(self, work: Work, rung: int, launch_s: float, since_s: float) -> Replanned:
+        plan = work.plan
+        if plan is not None and plan.forecast is not None:
+            told = plan.forecast
+            told = msgspec.structs.replace(told, replans=(*told.replans, (since_s, launch_s)))
+            work.plan = msgspec.structs.replace(plan, forecast=told)
+        return Replanned(rung, launch_s)
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
 
     def _size(self, work: Work) -> int:
         """The size class of the prompt."""
@@ -102,7 +184,9 @@ class Engine:
             billing.append(provider.abort_billing)
         return expense(tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens)
 
-    def _foresee(self, work: Work, series: list[Series], costs: Expense, window: Window, now_s: float) -> Foresight:
+    def _foresee(
+        self, work: Work, series: tuple[Series, ...], costs: Expense, window: Window, now_s: float
+    ) -> Foresight:
         """The decision, made anew only if a curve has moved since an alike request."""
         curves: list[Curve] = []
         for place, alone in enumerate(series):
@@ -113,7 +197,7 @@ class Engine:
         key: tuple[object, ...] = (*series, window.seconds, window.target, costs.costs, costs.shares)
         rest = None
         if window.finish_s is not None:
-            rest = self.answers.rest(work, tuple(series), window.finish_s, now_s)
+            rest = self.answers.rest(work, series, window.finish_s, now_s)
             key = (*key, window.finish_s, rest.most_tokens, work.call.key.key_id)
         known = self._decided.get(key)
         if (
@@ -151,8 +235,10 @@ class Engine:
         else:
             flight.forget()
 
-    def settled(self, work: Work, now_s: float) -> None:
+    def settled(self, work: Work, request: RequestRecord, now_s: float) -> None:
         """A request for a model that is watched has ended."""
+        if work.prospect is not None:
+            self.purses.settled(work, work.prospect, request)
         winner = work.winner
         if winner is not None:
             self.answers.settled(work, self._series(winner.rung, winner.target.provider, work.size), now_s)

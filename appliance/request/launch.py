@@ -3,7 +3,7 @@
 Nearly always all rungs are of one provider, whose target is looked up once; a chain of providers has one for each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ import trio
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
 from appliance.policy.latency import Flight
+from appliance.policy.moves import Replanned
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.request.breakers import Breakers
@@ -143,10 +144,17 @@ class Launcher:
         )
         if gateway.breakers.suspects:
             gateway.breakers.admit(attempt, trio.current_time())
-        if stream and rung.model in gateway.engine.watched:
-            self._watch(attempt, place)
+        engine, silent = gateway.engine, False
         if not work.attempts:
             gateway.ledger.begin(begun_record(work, self.plan, gateway.prices))
+        elif any(one.end == "running" and one.started_s is None for one in work.attempts):
+            silent = True
+            engine.hedges.take(self._call.key.key_id, attempt.start_s)
+        if stream and rung.model in engine.watched:
+            behind = silent and self.plan.rungs[place].launch_s != 0.0
+            if self._flights is None:
+                self._flights = {}
+            self._flights[attempt] = engine.launched(work, attempt, behind)
         work.attempts.append(attempt)
         return attempt
 
@@ -170,6 +178,14 @@ class Launcher:
             if flight is not None:
                 self._gateway.engine.landed(flight, attempt, cut_off=False, now_s=trio.current_time())
 
+    def again(self, now_s: float) -> Replanned | None:
+        """Plan anew by what is known now; None: it stays as planned."""
+        return self._gateway.engine.again(self._work, now_s)
+
+    def after_loss(self, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
+        """Plan anew what waits, after a rung was lost."""
+        return self._gateway.engine.after_loss(self._work, running, waiting, now_s)
+
     def land(self) -> None:
         """The race is over: attempts that were cut off while silent have said all that they will."""
         if not self._flights:
@@ -180,14 +196,6 @@ class Launcher:
             cut_off = cause is not None and cause != "shutdown"
             self._gateway.engine.landed(flight, attempt, cut_off, trio.current_time())
         self._flights = None
-
-    def _watch(self, attempt: Attempt, place: int) -> None:
-        """Count how long this attempt takes to start."""
-        silent = any(one.end == "running" and one.started_s is None for one in self._work.attempts)
-        behind = silent and self.plan.rungs[place].launch_s != 0.0
-        if self._flights is None:
-            self._flights = {}
-        self._flights[attempt] = self._gateway.engine.launched(self._work, attempt, behind)
 
     def _target_of(self, rung: Rung) -> Target:
         if rung.provider == self._provider.name and rung.model == self._work.model:

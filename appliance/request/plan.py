@@ -201,12 +201,13 @@ class Planner:
         that is a race and no slot is free.
         """
         key, give_up_s = work.call.key, self._settings.first_content_timeout_s
-        plan = self._engine.plan(work, rungs, providers, window, give_up_s)
+        organisation = self._directory.organisation(key.organisation_id)
+        plan = self._engine.plan(work, rungs, providers, window, give_up_s, organisation.explore)
         if not plan.races:
             return plan
-        organisation = self._directory.organisation(key.organisation_id)
         slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots
         if not self._slots.take(organisation.organisation_id, slots):
+            self._engine.purses.forgo(work)
             return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds, window.target)
         work.racing = True
         return plan

@@ -6,7 +6,7 @@ the nursery then cannot be left until every task has. A plan with one rung opens
 call's own scope.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -22,6 +22,7 @@ from appliance.policy.moves import (
     Failed,
     GiveUp,
     Refused,
+    Replanned,
     Start,
     Started,
 )
@@ -51,6 +52,14 @@ class Launching(Protocol):
 
     def begun(self, attempt: Attempt) -> None:
         """Hear how an attempt began."""
+        ...
+
+    def again(self, now_s: float) -> Replanned | None:
+        """Plan anew by what is known now; None: it stays as planned."""
+        ...
+
+    def after_loss(self, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
+        """Plan anew what waits, after a rung was lost."""
         ...
 
 
@@ -108,7 +117,22 @@ class _Driver:
             self._warm_up(nursery)
             now = trio.current_time()
             events, self._events = self._events, []
+            check = machine.check_at
+            if check is not None and check <= now and (again := self._launch.again(now)) is not None:
+                events.append(again)
             self._execute(machine.on_many(events or [Elapsed(now)], now), nursery)
+            if any(isinstance(event, Refused | Failed) for event in events):
+                self._plan_after_loss(now, nursery)
+
+    def _plan_after_loss(self, now: float, nursery: trio.Nursery) -> None:
+        machine = self._machine
+        if machine.over:
+            return
+        running = [place for place, state in enumerate(machine.states) if state == "running"]
+        waiting = [place for place, state in enumerate(machine.states) if state == "waiting"]
+        again = self._launch.after_loss(running, waiting, now)
+        if again is not None:
+            self._execute(machine.on(again, now), nursery)
 
     async def _guarded(self, run: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run a part of the race; what it raises ends the race and is raised by `run`, outside of the nursery."""

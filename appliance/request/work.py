@@ -7,6 +7,7 @@ from appliance.domain.errors import Fault
 from appliance.domain.money import Cost, Rates, cost_of
 from appliance.domain.record import AttemptOutcome, CancelCause
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
+from appliance.policy.foresight import Prospect
 from appliance.policy.plan import Plan
 from appliance.request.admit import Admitted
 from appliance.request.call import Call
@@ -46,9 +47,11 @@ class Work:
         "ladder",
         "model",
         "plan",
+        "prospect",
         "provider",
         "racing",
         "reason",
+        "reserved",
         "response_id",
         "retried",
         "settled",
@@ -79,6 +82,8 @@ class Work:
         self.counted = False
         self.settled = False
         self.held_up = False  # whether the client was seen to be slow to take its answer
+        self.prospect: Prospect | None = None  # what the plan rests on, where the engine made it
+        self.reserved = 0.0  # taken from the purse for a look that this request is
         self.size = 0  # size class of the prompt, where it is of a model that is raced
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []

@@ -24,6 +24,7 @@ def test_the_scenes_show_every_way_in_which_two_tiers_can_race() -> None:
         "flex_slots_full",
         "flex_breaker_open",
         "flex_skipped",
+        "hedges_capped",
         "not_raced",
         "chain_advanced",
     }

@@ -188,3 +188,17 @@ def test_refusals_that_have_ended_are_forgotten_and_the_tail_is_not() -> None:
     assert curve.lost_at(60.0) < 0.01
     assert 0.01 < curve.late_at(60.0) < 0.06
     assert curve.number > 1000
+
+
+def test_good_news_refutes_what_was_believed_and_not_itself() -> None:
+    model, series = LatencyModel(), Series("p", "m", "default")
+
+    def seen(took_s: float, number: int) -> None:
+        for _ in range(number):
+            model.begin(series, 100.0 - took_s).end("started", 100.0)
+
+    seen(5.0, 200)
+    assert model.curve(series, 100.0).late_at(4.0) > 0.9
+    seen(0.1, 500)  # nobody asks for the curve meanwhile
+    curve = model.curve(series, 100.0)
+    assert curve.late_at(1.0) < 0.05 and curve.number > 300

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from appliance.policy.moves import (
     Failed,
     GiveUp,
     Refused,
+    Replanned,
     Start,
     Started,
 )
@@ -31,6 +33,8 @@ from appliance.policy.race import AFTER_LOSS, TRANSITIONS, Race, is_callers_faul
 FLEX, DEFAULT, PRIORITY = LADDER = tuple(Rung("openai", "gpt-5.4-mini", t) for t in ("flex", "default", "priority"))
 TWO = plan_reserve(LADDER[:2], 30.0, 5.0, 900.0)
 THREE = plan_reserve(LADDER, 30.0, 5.0, 900.0)
+SKIPS = Plan((RungPlan(FLEX, None), RungPlan(DEFAULT, 0.0), RungPlan(PRIORITY, None)), 30.0, 900.0, "flex_skipped")
+BESIDE = Plan((RungPlan(FLEX, 0.0), RungPlan(DEFAULT, 0.0)), 30.0, 900.0, "flex_skipped")
 T0 = 1000.0
 
 busy = UpstreamFault("provider_refused", retry_after_s=7.0)
@@ -48,7 +52,7 @@ Step = tuple[float, list[Event], list[Command]]
 def play(plan: Plan, steps: list[Step], detach: frozenset[int] | Callable[[int], bool] = frozenset()) -> Race:
     """Plays a timeline (seconds after the clock start, what happened, what must follow); the race begins at 0."""
     race = Race(plan, T0, detach)
-    assert race.begin(T0) == [Start(0)]
+    assert race.begin(T0) == [Start(place) for place, planned in enumerate(plan.rungs) if planned.launch_s == 0.0]
     for at, events, commands in steps:
         assert race.on_many(events, T0 + at) == commands, f"at {at}"
     return race
@@ -165,6 +169,77 @@ TIMELINES: dict[str, tuple[Plan, list[Step], str | None]] = {
         ],
         "chain_advanced",
     ),
+    "a launch that is put off happens when it is due then": (
+        TWO,
+        [
+            (24.0, [Replanned(1, 27.0)], []),
+            (25.0, [Elapsed(T0 + 25)], []),
+            (27.0, [Elapsed(T0 + 27)], [Start(1)]),
+            (28.0, [Started(1)], [Cancel(0, LOST), Commit(1)]),
+        ],
+        "flex_deadline",
+    ),
+    "a launch that is overdue by the new plan happens at once": (
+        TWO,
+        [(9.0, [Replanned(1, 4.0)], [Start(1)]), (10.0, [Started(0)], [Cancel(1, LOST), Commit(0)])],
+        "flex_won_late",
+    ),
+    "a start beats the new plan of the same instant": (
+        TWO,
+        [(9.0, [Replanned(1, 4.0), Started(0)], [Commit(0)])],
+        "flex_won",
+    ),
+    "a new plan that puts off beats the timer of the same instant": (
+        TWO,
+        [(25.0, [Elapsed(T0 + 25), Replanned(1, 26.0)], []), (25.5, [Started(0)], [Commit(0)])],
+        "flex_won",
+    ),
+    "priority before default: default waits until something is lost": (
+        THREE,
+        [
+            (9.0, [Replanned(2, 20.0)], []),
+            (20.0, [], [Start(2)]),
+            (25.0, [], []),
+            (26.0, [Refused(2, busy)], [Start(1)]),
+            (27.0, [Started(1)], [Cancel(0, LOST), Commit(1)]),
+        ],
+        "flex_deadline",
+    ),
+    "nothing is planned anew for a rung that runs, has run or is not there": (
+        TWO,
+        [
+            (1.0, [Replanned(0, 0.5), Replanned(7, 0.5)], []),
+            (25.0, [], [Start(1)]),
+            (26.0, [Replanned(1, 1.0)], []),
+            (27.0, [Started(1)], [Cancel(0, LOST), Commit(1)]),
+        ],
+        "flex_deadline",
+    ),
+    "a skipped rung is asked when all others were lost": (
+        SKIPS,
+        [
+            (1.0, [Failed(1, broken)], [Start(2)]),
+            (2.0, [Refused(2, busy)], [Start(0)]),
+            (3.0, [Started(0)], [Commit(0)]),
+        ],
+        "chain_advanced",
+    ),
+    "default serves where flex was skipped": (SKIPS, [(1.0, [Started(1)], [Commit(1)])], "flex_skipped"),
+    "both at once, and default is first": (
+        msgspec.structs.replace(TWO, rungs=(RungPlan(FLEX, 0.0), RungPlan(DEFAULT, 0.0))),
+        [(1.0, [Started(1)], [Cancel(0, LOST), Commit(1)])],
+        "flex_deadline",
+    ),
+    "a look beside default, and default is first": (
+        BESIDE,
+        [(1.0, [Started(1)], [Cancel(0, LOST), Commit(1)])],
+        "flex_skipped",
+    ),
+    "a look beside default, and flex is first": (
+        BESIDE,
+        [(1.0, [Started(0)], [Cancel(1, LOST), Commit(0)])],
+        "flex_won_late",
+    ),
     "full race slots: default alone": (
         plan_direct(DEFAULT, 900.0, "flex_slots_full", 30.0),
         [(31.0, [Started(0)], [Commit(0)])],
@@ -190,6 +265,16 @@ def test_the_next_timer_is_the_next_launch_and_then_the_giving_up() -> None:
     assert race.next_timer == T0 + 30
     race.on(Elapsed(T0 + 30), T0 + 30)
     assert race.next_timer == T0 + 900
+
+
+def test_the_plan_is_looked_at_once_before_what_waits_is_launched() -> None:
+    race = play(msgspec.structs.replace(TWO, check_s=20.0), [])
+    assert race.next_timer == race.check_at == T0 + 20
+    assert race.next_launch == (1, T0 + 25)
+    assert race.on(Elapsed(T0 + 20), T0 + 20) == []
+    assert race.check_at is None and race.next_timer == T0 + 25
+    lost = play(msgspec.structs.replace(THREE, check_s=20.0), [(1.0, [Refused(0, busy)], [Start(1)])])
+    assert lost.check_at is None, "what was to be looked at is over"
 
 
 def test_a_launch_brought_forward_leaves_the_later_ones_at_their_times() -> None:
@@ -307,6 +392,7 @@ events = st.one_of(
     st.builds(Started, rungs),
     st.builds(Refused, rungs, st.sampled_from(FAULTS)),
     st.builds(Failed, rungs, st.sampled_from(FAULTS)),
+    st.builds(Replanned, rungs, st.sampled_from([0.0, 3.0, 29.0, 500.0])),
     st.just(ClientGone()),
     st.builds(Elapsed, st.just(0.0)),
 )
@@ -321,11 +407,13 @@ batches = st.lists(
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     count = draw(st.integers(1, 3))
-    kind = draw(st.sampled_from(["race", "chain", "direct"]))
+    kind = draw(st.sampled_from(["race", "chain", "direct", "skips"]))
     if kind == "direct":
         return plan_direct(DEFAULT, 900.0, draw(st.sampled_from(["tier_direct", "flex_slots_full", "not_raced"])))
     if kind == "chain":
         return plan_chain(LADDER[:count], 900.0)
+    if kind == "skips":
+        return draw(st.sampled_from([SKIPS, BESIDE, msgspec.structs.replace(TWO, check_s=24.0)]))
     return plan_reserve(LADDER[:count], draw(st.sampled_from([1.0, 30.0, 900.0])), 5.0, 900.0)
 
 
@@ -344,6 +432,7 @@ class Watched:
         self.dismissed: list[int] = []
         self.last: Commit | GiveUp | None = None
         self.now = T0
+        self.replanned = False
         self.take(self.race.begin(T0))
 
     def take(self, commands: list[Command]) -> None:
@@ -351,7 +440,9 @@ class Watched:
             assert self.last is None, "nothing follows the Commit or GiveUp"
             match command:
                 case Start(rung):
-                    assert rung == len(self.started), "each rung once, in order"
+                    assert rung not in self.started, "each rung once"
+                    if not self.replanned:
+                        assert rung == self.plan.launches()[len(self.started)], "and in order"
                     self.started.append(rung)
                     self.alive.add(rung)
                     assert self.now < T0 + self.plan.give_up_s
@@ -366,6 +457,7 @@ class Watched:
 
     def tell(self, batch: list[Event]) -> list[Command]:
         """Tells the race, takes its commands, and forgets the rungs that were lost (told without being dismissed)."""
+        self.replanned |= any(isinstance(event, Replanned) for event in batch)
         commands = self.race.on_many(batch, self.now)
         self.take(commands)
         self.alive -= {event.rung for event in batch if isinstance(event, Refused | Failed)}

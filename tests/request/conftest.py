@@ -31,3 +31,16 @@ def stage(clock: trio.testing.MockClock, nursery: trio.Nursery) -> Callable[...,
         return Stage(nursery, scripts | ({None: untiered} if untiered is not None else {}), **facts)
 
     return make
+
+
+@pytest.fixture
+def learned(clock: trio.testing.MockClock, stage: Callable[..., Stage]) -> Callable[..., Stage]:
+    """A stage without fixed launches; `usual`: that has seen the usual times."""
+
+    def make(*, usual: bool = True, **facts: Any) -> Stage:
+        s = stage(**({"settings": {"reserve_s": {}}, "provider": {"abort_billing": "free"}} | facts))
+        if usual:
+            s.teach_usual()
+        return s
+
+    return make

@@ -347,12 +347,13 @@ class Stage:
         provider: dict[str, Any] | None = None,
         profiles: Mapping[str, Profile] = NO_PROFILES,
         race_slots: int = 1000,
+        explore: bool = False,
     ) -> None:
         self.nursery = nursery
         self.provider = Provider(nursery, scripts)
         facts: dict[str, Any] = {"base_url": "http://provider.test/v1", "models": (MODEL,), "price_as": "openai"}
         self.directory = (
-            MemoryDirectory(Organisation("org_test", "test", race_slots=race_slots))
+            MemoryDirectory(Organisation("org_test", "test", race_slots=race_slots, explore=explore))
             .with_key("key", **(key or {}))
             .with_provider("sim", SECRET, **(facts | (provider or {})))
         )

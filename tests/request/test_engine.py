@@ -1,12 +1,12 @@
 """The engine in the way of a request: what it plans by what it has seen, what it counts, and what it does not."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from appliance.policy.exploration import ADVANCE
 from tests.request.stage import (
     END,
     MODEL,
@@ -15,6 +15,7 @@ from tests.request.stage import (
     chunk,
     head,
     leaves,
+    log_normal_times,
     refuses,
     role,
     starts,
@@ -36,19 +37,6 @@ def counted(s: Stage, tier: str, behind: bool = False, model: str = MODEL) -> di
     return {cause: number for cause, number in (found | {"flying": len(level.flights)}).items() if number}
 
 
-@pytest.fixture
-def learned(clock: MockClock, stage: Make) -> Callable[..., Stage]:
-    """A stage without fixed launches; `usual`: that has seen the usual times."""
-
-    def make(*, usual: bool = True, **facts: Any) -> Stage:
-        s = stage(**({"settings": {"reserve_s": {}}, "provider": {"abort_billing": "free"}} | facts))
-        if usual:
-            s.teach_usual()
-        return s
-
-    return make
-
-
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +46,9 @@ async def test_default_is_launched_as_late_as_the_target_allows(clock: MockClock
     flex, default = s.story()
     assert flex[:2] == ("flex", 0.0) and default[0] == "default" and 6.3 < default[1] < 6.8
     told = s.request.forecast
-    assert told is not None and told.why == "latest_launch" and told.launch_s == default[1]
+    assert told is not None and told.why == "latest_launch" and told.launch_s is not None
+    ((looked_s, launch_s),) = told.replans
+    assert looked_s < launch_s == default[1] and told.launch_s == pytest.approx(launch_s, abs=0.01)
     assert told.target == s.request.target == 0.99 <= told.chance_least <= told.chance
     assert told.samples == pytest.approx(600, rel=0.1)
     assert told.cost_nanos is not None and told.default_nanos is not None
@@ -132,6 +122,123 @@ async def test_what_a_request_costs_decides_and_keys_differ_in_the_length_of_the
     assert first is not None and second is not None
     assert (first.output_tokens, second.output_tokens) == (300, 10)
     assert second.default_nanos == second.input_tokens * 2500 + 10 * 15000
+
+
+# -- plans that change while they run ----------------------------------------------------------------------------------
+
+
+async def test_a_tier_that_turned_slow_meanwhile_launches_default_at_once(clock: MockClock, learned: Make) -> None:
+    s = learned(flex=SILENCE, default=starts(1.0, "default"))
+
+    async def worse(*_: object) -> None:
+        await trio.sleep_until(3.0)
+        s.teach("default", log_normal_times(4.0, 0.5, 300), behind=True)
+
+    await s.race(worse)
+    told = s.request.forecast
+    assert told is not None and told.launch_s is not None and told.launch_s > 6.0
+    ((looked_s, launch_s),) = told.replans
+    assert launch_s <= looked_s == s.story()[1][1] < told.launch_s
+
+
+async def test_a_tier_that_turned_quick_meanwhile_lets_it_wait(clock: MockClock, learned: Make) -> None:
+    s = learned(flex=starts(7.5, "flex"), default=SILENCE)
+
+    async def better(*_: object) -> None:
+        await trio.sleep_until(3.0)
+        s.teach("default", log_normal_times(0.1, 0.3, 3000), behind=True)
+
+    await s.race(better)
+    told = s.request.forecast
+    assert told is not None and told.launch_s is not None and told.launch_s < 7.0
+    assert s.story() == [("flex", 0.0, "won", 7.5)] and told.replans[0][1] > 7.5
+
+
+@pytest.mark.parametrize(("refused_s", "more"), [(1.0, []), (8.0, ["priority"])])
+async def test_after_a_late_refusal_priority_does_not_wait_for_the_deadline(
+    clock: MockClock, learned: Make, refused_s: float, more: list[str]
+) -> None:
+    s = learned(
+        usual=False,
+        flex=refuses(refused_s, 429, "resource_unavailable"),
+        default=starts(1.9, "default"),
+        priority=starts(1.0, "priority"),
+        key={"priority": True},
+    )
+    s.teach("flex", log_normal_times(8.0, 1.1))
+    s.teach("default", log_normal_times(1.2, 0.5))
+    s.teach("default", log_normal_times(0.4, 0.3), behind=True)  # so that it is not launched before
+    s.teach("priority", log_normal_times(0.2, 0.3), behind=True)
+    await s.race()
+    story = s.story()
+    assert [one[0] for one in story] == ["flex", "default", *more] and story[1][1] == refused_s
+    told = s.request.forecast
+    assert told is not None and len(told.replans) == 1
+    assert not more or refused_s < story[2][1] == told.replans[0][1] < 9.9
+
+
+# -- looks, and caps ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_skipped_rung_is_tried_beside_the_first_while_the_purse_lasts(clock: MockClock, learned: Make) -> None:
+    s = learned(
+        flex=starts(0.5, "flex"), default=starts(1.0, "default"), provider={"abort_billing": "full"}, explore=True
+    )
+    looks, dearest = 0, 0
+    for _ in range(40):
+        await s.race(start_within="5s", max_completion_tokens=10)
+        record, told = s.settled[-1].request, s.settled[-1].request.forecast
+        assert told is not None and told.default_nanos is not None
+        dearest = max(dearest, told.default_nanos)
+        if told.why == "explored":
+            looks += 1
+            assert [one.tier_sent for one in s.settled[-1].attempts] == ["flex", "default"]
+            assert record.reason == "flex_won_late"
+        else:
+            assert record.reason == "flex_skipped"
+    spent, used = s.gateway.engine.purses.spent_nanos()["org_test"]
+    assert 5 <= looks <= 12 and used <= 0.01 * spent + ADVANCE * dearest
+
+
+async def test_an_organisation_that_says_so_pays_for_no_looks(clock: MockClock, learned: Make) -> None:
+    s = learned(default=starts(1.0, "default"), provider={"abort_billing": "full"}, explore=False)
+    for _ in range(3):
+        await s.race(start_within="5s")
+    assert [one.request.reason for one in s.settled] == ["flex_skipped"] * 3
+
+
+async def test_a_look_that_finds_no_slot_is_not_paid(clock: MockClock, learned: Make) -> None:
+    s = learned(default=starts(1.0, "default"), provider={"abort_billing": "full"}, explore=True, race_slots=0)
+    for _ in range(30):
+        await s.race(start_within="5s")
+    assert {one.request.reason for one in s.settled} == {"flex_slots_full"}
+    assert s.gateway.engine.purses.spent_nanos()["org_test"][1] == 0.0
+
+
+async def test_a_new_installation_shows_races(clock: MockClock, learned: Make) -> None:
+    s = learned(
+        usual=False,
+        flex=starts(0.5, "flex"),
+        default=starts(1.0, "default"),
+        provider={"abort_billing": "partial"},
+        explore=True,
+    )
+    client = await s.race(start_within="30s")
+    assert [one.tier_sent for one in s.attempts] == ["flex", "default"]
+    assert client.headers["x-startline-reason"] == "flex_won_late"
+
+
+async def test_while_launches_are_used_up_default_serves_at_once(clock: MockClock, learned: Make) -> None:
+    s = learned(flex=SILENCE, default=starts(1.0, "default"), settings={"reserve_s": {}, "hedges_per_key_per_s": 0.05})
+    for _ in range(2):
+        await s.race()
+    assert [one.request.reason for one in s.settled] == ["flex_deadline", "hedges_capped"]
+    told = s.settled[-1].request.forecast
+    assert told is not None and (told.why, told.first, told.second) == ("hedges_capped", 1, None)
+    assert (s.gateway.engine.hedges.launched, s.gateway.engine.hedges.capped) == (1, 1)
+    await trio.sleep(20.0)
+    await s.race()
+    assert s.settled[-1].request.reason == "flex_deadline"
 
 
 # -- what is counted ---------------------------------------------------------------------------------------------------
