@@ -1,7 +1,8 @@
 """What commands print: tables for people, JSON for scripts. The rule: results go to standard output, remarks do not."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,16 @@ def say_facts(facts: Iterable[tuple[str, object]]) -> None:
 def remark(text: str) -> None:
     """Say something that is not the result."""
     click.echo(text, err=True)
+
+
+@contextmanager
+def waiting(length: int, label: str) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, on a terminal alone; the function that is given takes one step."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield lambda: bar.update(1)
 
 
 def moment(unix_s: float | None) -> str | None:

@@ -8,9 +8,11 @@ import click
 
 from appliance.cli.output import say_json
 from appliance.cli.place import json_option
+from appliance.cli.race_replay import race_replay
+from appliance.cli.race_report import race_report
 
 
-@click.group()
+@click.group(commands=[race_report, race_replay])
 def race() -> None:
     """See what racing is worth."""
 

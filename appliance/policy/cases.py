@@ -1,7 +1,8 @@
 """Recorded races, ready to be played again under another policy. The rule: whatever is left out is counted.
 
-Left out are requests that were not decided between two rungs, those with attempts on others, and those that were the
-caller's fault; of requests that their callers ended before the deadline the attempts are learned from, no more.
+Left out are requests that were not decided between two rungs, those with attempts on others, those with a deadline on
+the last byte, and those that were the caller's fault; of requests that their callers ended before the deadline the
+attempts are learned from, no more.
 """
 
 from collections.abc import Sequence
@@ -61,6 +62,11 @@ class Group:
         return self.pools[0].support_s
 
 
+def _playable(race: Raced) -> bool:
+    known = all(one.cause is not None and one.rung in (race.cheap, race.dear) for one in race.tries)
+    return known and race.finish_s is None
+
+
 class Cases:
     """The recorded races, ready to be played: cases, groups, and how many were left out."""
 
@@ -76,9 +82,7 @@ class Cases:
         kept: list[Raced] = []
         for race in races:
             judged = race.at_unix_s >= since_unix_s
-            if race.cheap is None or race.dear is None or any(
-                one.cause is None or one.rung not in (race.cheap, race.dear) for one in race.tries
-            ):  # fmt: skip
+            if race.cheap is None or race.dear is None or not _playable(race):
                 self.left_out += judged
                 continue
             name = race.cheap, race.dear, race.size

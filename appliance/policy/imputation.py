@@ -38,9 +38,12 @@ ENOUGH = 5
 MASS = 1.0
 """How many attempts the prior counts for: next to nothing, since the data are all there."""
 
-MASS_FITTED, FEWEST_FITTED = 8.0, 8
-"""The same where the prior is a log-normal curve fitted to the starts that were seen, if there are so many: of a dear
-rung few are seen, and the slowest of them is not the slowest there can be."""
+MASS_FITTED = 8.0
+"""The same where the prior is a log-normal curve fitted to the starts that were seen."""
+
+LAST, FEW = 8, 200
+"""Of so few starts the last ones are only taken to be as long as the first of these: how they go on the fitted curve
+says. For the slowest of forty is not the slowest there can be, and the slowest are what a target is about."""
 
 _FOREVER = Decay(half_count=inf, half_life_s=inf)
 
@@ -56,13 +59,16 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 class Pool:
     """All that was seen of one rung in one circumstance, and curves of it."""
 
-    __slots__ = ("_fitted", "_logs", "_places", "prior", "seen", "support_s")
+    __slots__ = ("_fitted", "_logs", "_places", "_trusted_s", "prior", "seen", "support_s")
 
     def __init__(self, seen: Sequence[Seen], prior: Curve, *, fitted: bool = False) -> None:
         self.seen = seen
         self.prior = prior
         self._logs = [(log(max(one.age_s, LEAST_S)), one.request) for one in seen if one.cause == "started"]
-        self._fitted = fitted and len(self._logs) >= FEWEST_FITTED
+        self._fitted = fitted and len(self._logs) > LAST
+        self._trusted_s = inf
+        if self._fitted and len(self._logs) < FEW:
+            self._trusted_s = sorted(one.age_s for one in seen if one.cause == "started")[-LAST]
         self._places = [bucket(one.age_s) for one in seen]
         self.support_s = _support_s(seen, self.curve())
 
@@ -72,7 +78,10 @@ class Pool:
         arrays = {"started": counts.started, "lost": counts.lost, "censored": counts.censored}
         for one, place in zip(self.seen, self._places, strict=True):
             weight = 1.0 if weights is None else weights[one.request]
-            arrays[one.cause][place] += weight
+            if one.age_s > self._trusted_s:
+                counts.censored[bucket(self._trusted_s)] += weight
+            else:
+                arrays[one.cause][place] += weight
             counts.total += weight
         if not self._fitted:
             return estimate(counts, self.prior, MASS, 0.0)

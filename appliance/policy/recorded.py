@@ -42,7 +42,8 @@ class Raced(msgspec.Struct, frozen=True):
     """One request that had a deadline, with its attempts in the order of their launch.
 
     `met` None: the caller ended it before the deadline. `cheap` and `dear`: between which rungs it was decided; None
-    where the model has one tier only. `why` and the chances are those of the plan, None in records that have none.
+    where the model has one tier only. `finish_s`: the deadline of the last byte, if there was one. `why` and the
+    chances are those of the plan, None in records that have none.
     """
 
     at_unix_s: float
@@ -60,6 +61,7 @@ class Raced(msgspec.Struct, frozen=True):
     cheap: Rung | None = None
     dear: Rung | None = None
     size: int = 0
+    finish_s: float | None = None
     why: str | None = None
     chance: float | None = None
     chance_least: float | None = None
@@ -93,6 +95,7 @@ def raced(request: RequestRecord, attempts: tuple[AttemptRecord, ...]) -> Raced 
         cheap=cheap,
         dear=dear,
         size=request.size_class,
+        finish_s=request.finish_s,
         why=forecast.why if forecast is not None else None,
         chance=forecast.chance if forecast is not None else None,
         chance_least=forecast.chance_least if forecast is not None else None,

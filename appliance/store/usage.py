@@ -116,7 +116,7 @@ class Usage:
 
     async def page(self, which: UsageFilter, *, limit: int = 100, before: str | None = None) -> UsagePage:
         """At most `limit` requests, newest first. `before`: a page's `next`. Raises ValueError on another text."""
-        where, values = _conditions(which)
+        where, values = conditions(which)
         if before is not None:
             at, _, request_id = before.partition("-")
             if len(at) > MOST_DIGITS:
@@ -131,13 +131,13 @@ class Usage:
 
     async def totals(self, which: UsageFilter) -> UsageTotals:
         """Sums over all that match; `group` is empty."""
-        where, values = _conditions(which)
+        where, values = conditions(which)
         rows = await self._read(f"SELECT '', {_TOTALS} FROM requests WHERE {where}", values)  # noqa: S608
         return UsageTotals(*rows[0])
 
     async def groups(self, which: UsageFilter, by: GroupBy) -> tuple[UsageTotals, ...]:
         """Sums by tier served, model, provider, key or reason; the most requests first."""
-        where, values = _conditions(which)
+        where, values = conditions(which)
         column = _GROUP_COLUMNS[by]
         rows = await self._read(
             f"SELECT {column}, {_TOTALS} FROM requests WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1",  # noqa: S608
@@ -180,7 +180,7 @@ class Usage:
             raise ApplianceFault("store_unavailable") from None
 
 
-def _conditions(which: UsageFilter) -> tuple[str, list[Any]]:
+def conditions(which: UsageFilter) -> tuple[str, list[Any]]:
     """The WHERE clause and its values; the texts are constants."""
     clauses: list[str] = ["1"]
     values: list[Any] = []

@@ -24,7 +24,7 @@ WANTED = """init serve demo simulator try models usage selftest
 organisation/create organisation/list organisation/set key/create key/list key/show key/rotate key/revoke
 provider/add provider/list provider/profiles provider/set provider/test provider/remove
 preset/list preset/add preset/change preset/remove archive/cat archive/verify
-race/simulate"""
+race/report race/replay race/simulate"""
 
 
 def test_every_command_is_there() -> None:

@@ -1,6 +1,9 @@
 """Races as they would be recorded of a run in a made-up world, for the back-test and the pictures."""
 
+from math import inf
+
 from appliance.domain.catalog import Rung
+from appliance.domain.record import AttemptRecord, Forecast, RequestRecord
 from appliance.evaluation.policy import DEFAULT, FLEX, Ours
 from appliance.evaluation.run import Run, Served, _Attempt, _Request
 from appliance.evaluation.setting import Setting
@@ -79,3 +82,32 @@ def recorded(requests: list[Draw], setting: Setting) -> tuple[list[Raced], list[
     run = RecordedRun(requests, Ours(setting), setting)
     served = run.play()
     return run.races(served), served
+
+
+def records(races: list[Raced], since_unix_s: float) -> list[tuple[RequestRecord, tuple[AttemptRecord, ...]]]:
+    """The same as the rows of a database, from that time on."""
+    return [_record(nth, race, since_unix_s) for nth, race in enumerate(races)]
+
+
+def _record(nth: int, race: Raced, since_unix_s: float) -> tuple[RequestRecord, tuple[AttemptRecord, ...]]:
+    name, start_s = f"req_{nth:06}", race.start_s if race.start_s is not None and race.start_s < inf else None
+    winner = race.winner
+    chance = 0.5 if race.window_s < 5.0 else 0.992
+    forecast = Forecast(race.target, chance, chance - 0.002, 0, 1, race.window_s / 2, 1, 2, "latest_launch", 9.0, RUNGS)
+    request = RequestRecord(
+        name, "org_1", "key_1", round((since_unix_s + race.at_unix_s) * 1e6), "chat", "openai_chat", "m", "m", "acme",
+        "https://acme.example", f"{race.window_s:g}s", winner.rung.tier if winner else None, None,
+        "flex_won" if winner and winner.rung == RUNGS[0] else "flex_deadline", True, 200 if winner else 502,
+        cost_nanos=race.nanos, cost_state="known", default_nanos=race.default_nanos, to_start_s=start_s,
+        total_s=start_s or 0.0, window_s=race.window_s, deadline_met=race.met, target=race.target, forecast=forecast,
+    )  # fmt: skip
+    return request, tuple(_attempt(name, place, one) for place, one in enumerate(race.tries, 1))
+
+
+def _attempt(name: str, ordinal: int, one: Tried) -> AttemptRecord:
+    end_s = one.launch_s + one.age_s
+    return AttemptRecord(
+        name, ordinal, "acme", "https://acme.example", "m", one.rung.tier, None, one.launch_s, end_s,
+        "detached" if one.end == "left_running" else "client_gone" if one.end == "gone" else one.end,
+        to_start_s=end_s if one.cause == "started" else None, cost_nanos=one.nanos, cost_state="known",
+    )  # fmt: skip

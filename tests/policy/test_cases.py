@@ -66,8 +66,9 @@ def test_what_cannot_be_played_is_counted_and_what_nobody_waited_for_is_learned_
     third = race(*CLIMBED.tries, Tried(PRIORITY, 10.0, 1.0, "started", True, "won", 200))
     faulty = race(Tried(FLEX, 0.0, 1.0, None, False, "failed", 0))
     gone = race(Tried(FLEX, 0.0, 3.0, "censored", False, "gone", 10), met=None)
-    found = Cases([WON, alone, third, faulty, gone])
-    assert found.left_out == 4
+    whole = msgspec.structs.replace(WON, finish_s=10.0)
+    found = Cases([WON, alone, third, faulty, gone, whole])
+    assert found.left_out == 5
     assert [case.judged for case in found.all] == [True, False]
     assert len(found.groups[0].seen[0]) == 2
 
