@@ -13,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 
+from appliance.request.engine import Engine
 from appliance.simulator.world import Model, World
 from tests.rig import CHAT, MODEL, QUICK, Answer, Client, Rig, chat, request, running
 
@@ -211,8 +212,9 @@ CASES = _cases()
 
 
 def fixed(rig: Rig) -> None:
-    """The same ids and times of day for every request, and the same draws at the provider."""
-    front = rig.appliance.front
+    """The same ids and times of day for every request, the same draws at the provider, and nothing learned before."""
+    front, gateway = rig.appliance.front, rig.appliance.gateway
+    gateway.engine = gateway.planner._engine = Engine(gateway.prices, gateway.settings)
     front.unix_us = lambda: 1_800_000_000_000_000  # type: ignore[method-assign]
     front.request_id = lambda *_: "req_" + "0" * 26  # type: ignore[method-assign]
     rig.simulator._answering._counts.clear()
