@@ -12,6 +12,7 @@ _FORBIDDEN: Final = frozenset(
 )  # fmt: skip
 _FORBIDDEN_PREFIXES: Final = ("x-startline", "x-forwarded-")
 _GATEWAY_KEYS: Final = ("sk-sl-", "mk-sl-")
+_OURS: Final = frozenset({"start_within", "start_target", "finish_within", "ladder", "preset"})
 
 
 def forbidden(
@@ -31,4 +32,4 @@ def forbidden(
 
 def is_gateway_field(field: str) -> bool:
     """Whether a top-level field of a body belongs to the gateway; OpenAI would refuse it as unknown."""
-    return field == "start_within" or field.startswith("startline")
+    return field in _OURS or field.startswith("startline")

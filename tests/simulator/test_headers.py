@@ -11,8 +11,15 @@ def test_what_must_not_arrive_is_named_and_never_quoted() -> None:
         ("authorization", "Bearer sk-sl-secret"),
         ("content-type", "application/json"),
     ]
-    found = forbidden(headers, {"model": "m", "start_within": 3})
-    assert found == ["cookie", "x-forwarded-for", "x-startline-x", "authorization: gateway key", "body.start_within"]
+    found = forbidden(headers, {"model": "m", "start_within": 3, "ladder": ["a/b"]})
+    assert found == [
+        "cookie",
+        "x-forwarded-for",
+        "x-startline-x",
+        "authorization: gateway key",
+        "body.start_within",
+        "body.ladder",
+    ]
     assert "secret" not in "".join(found)
 
 
