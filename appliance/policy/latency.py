@@ -10,6 +10,8 @@ Each level counts twice, with a slow and a fast decay; the fast one leans on the
 it is believed.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from appliance.policy.buckets import bucket
@@ -228,10 +230,17 @@ class LatencyModel:
 
     def keep(self, now_s: float, now_unix_s: float) -> tuple[KeptSeries, ...]:
         """All counts, to be saved."""
-        return tuple(
-            KeptSeries(path, level.slow.keep(now_s, now_unix_s), level.fast.keep(now_s, now_unix_s))
-            for path, level in self._levels.items()
-        )
+        return tuple(self.parts(now_s, now_unix_s))
+
+    def parts(self, now_s: float, now_unix_s: float) -> Iterator[KeptSeries]:
+        """The same, level by level: each takes a tenth of a millisecond. What changes meanwhile is kept or not."""
+        for path, level in list(self._levels.items()):
+            yield KeptSeries(path, level.slow.keep(now_s, now_unix_s), level.fast.keep(now_s, now_unix_s))
+
+    @property
+    def observed(self) -> int:
+        """Attempts that were counted; whether it has grown tells whether there is something to save."""
+        return sum(level.slow.added for path, level in self._levels.items() if len(path) == 2)
 
     def take(self, kept: tuple[KeptSeries, ...], now_s: float, now_unix_s: float) -> None:
         """Add saved counts to what is known; paths that are none of ours are left out."""

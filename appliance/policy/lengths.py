@@ -12,6 +12,7 @@ does.
 """
 
 from array import array
+from collections.abc import Iterator
 from math import sqrt
 from operator import mul
 
@@ -183,11 +184,13 @@ class Lengths:
 
     def keep(self, now_s: float, now_unix_s: float) -> tuple[KeptSeries, ...]:
         """All counts, to be saved beside those of policy/latency.py: the first name of a path tells them apart."""
-        return tuple(
-            KeptSeries((name, *path), *[counts.keep(now_s, now_unix_s) for counts in level.counts])
-            for name, tree in self._trees.items()
-            for path, level in tree.levels.items()
-        )
+        return tuple(self.parts(now_s, now_unix_s))
+
+    def parts(self, now_s: float, now_unix_s: float) -> Iterator[KeptSeries]:
+        """The same, level by level."""
+        for name, tree in self._trees.items():
+            for path, level in list(tree.levels.items()):
+                yield KeptSeries((name, *path), *[counts.keep(now_s, now_unix_s) for counts in level.counts])
 
     def take(self, kept: tuple[KeptSeries, ...], now_s: float, now_unix_s: float) -> None:
         """Add saved counts to what is known; paths that are none of ours are left out."""
