@@ -166,8 +166,7 @@ async def admit(
     asked = dialect.read_request(RequestBody.decode(body), get(b"x-start-within"), call.argument, call.query)
     defaults = wishes.of(call.key)
     if (
-        asked.start_within is not None
-        or asked.service_tier is not None
+        asked.service_tier is not None
         or (asked.options is not NO_OPTIONS and asked.options.promises)
         or defaults.special
         or MARK in asked.model
@@ -176,7 +175,10 @@ async def admit(
     ):
         return _admitted(call, asked, defaults, wishes, access)
     access.check_model(asked.model)
-    return Admitted(asked, defaults.wish, None, True)
+    start = asked.start_within
+    if start is None:
+        return Admitted(asked, defaults.wish, None, True)
+    return Admitted(asked, wishes.beside(defaults, start), None)
 
 
 def _admitted(call: Call, asked: Asked, defaults: Defaults, wishes: Wishes, access: Access) -> Admitted:

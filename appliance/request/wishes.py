@@ -12,6 +12,7 @@ from appliance.domain.identity import ApiKey
 from appliance.domain.ladder import Step, parse_ladder
 from appliance.domain.preset import Preset
 from appliance.domain.tier import (
+    DEFAULT_TARGET,
     StartWithin,
     Window,
     parse_finish_within,
@@ -30,8 +31,9 @@ MOST_COMPARED = 200
 class Defaults(msgspec.Struct, frozen=True):
     """What holds for requests that say nothing themselves. `said`: where, the nearest to the request first.
 
-    `wish` and `ladder` follow from it. `preset_ladder` is the one that the preset says. `trouble`: code and message of
-    why it cannot be used. `special`: whether more than a wish must be looked at.
+    `wish` and `ladder` follow from it, and what a window of the request's own has: `target`, `finish_s`.
+    `preset_ladder` is the one that the preset says. `trouble`: code and message of why it cannot be used. `special`:
+    whether more than a wish must be looked at.
     """
 
     said: tuple[Said, ...] = ()
@@ -41,6 +43,8 @@ class Defaults(msgspec.Struct, frozen=True):
     preset_ladder: tuple[Step, ...] | None = None
     trouble: tuple[str, str | None] | None = None
     special: bool = True
+    target: float = DEFAULT_TARGET
+    finish_s: float | None = None
 
     def without_ladder(self) -> "Defaults":
         """The same without the preset's ladder."""
@@ -90,6 +94,14 @@ class Wishes:
             self._named[wanted] = (generation, key, found)
         return found
 
+    def beside(self, defaults: Defaults, start: StartWithin) -> StartWithin:
+        """The wish of a request that says this alone. Raises CallerFault invalid_start_within."""
+        if isinstance(start, str):
+            return start
+        seconds, finish_s = start.seconds, defaults.finish_s
+        _check_limits("start_within", seconds, self._settings, self._settings.start_within_most_s)
+        return Window(seconds if finish_s is None else min(seconds, finish_s), defaults.target, finish_s)
+
     def check(self, said: Said) -> None:
         """Passes if the times that a request itself names are within the limits; else raises CallerFault."""
         settings = self._settings
@@ -121,7 +133,9 @@ class Wishes:
         if any(one.beyond for one in said):
             trouble = ("invalid_start_within", "The default of this key is outside of the limits that are set.")
         special = trouble is not None or ladder is not None or preset is not None
-        return Defaults(tuple(said), wish, ladder, preset, preset_ladder, trouble, special)
+        target = next((one.target for one in said if one.target is not None), DEFAULT_TARGET)
+        finish_s = next((one.finish_s for one in said if one.finish_s is not None), None)
+        return Defaults(tuple(said), wish, ladder, preset, preset_ladder, trouble, special, target, finish_s)
 
     def _read(
         self, start: str | None, target: float | None, finish: str | None, ladder: tuple[str, ...] | None = None

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _FORBIDDEN: Final = frozenset(
-    ("cookie", "x-api-key", "x-goog-api-key", "x-start-within", "proxy-authorization", "proxy-connection", "forwarded",
+    ("cookie", "x-api-key", "x-goog-api-key", "x-start-within", "x-start-target", "x-finish-within",
+     "proxy-authorization", "proxy-connection", "forwarded",
      "te", "upgrade", "http2-settings", "keep-alive", "x-real-ip", "via")
 )  # fmt: skip
 _FORBIDDEN_PREFIXES: Final = ("x-startline", "x-forwarded-")

@@ -7,7 +7,8 @@ import pytest
 
 from appliance.domain.identity import Organisation
 from appliance.domain.ladder import Step
-from appliance.domain.tier import Window
+from appliance.domain.tier import StartWithin, Window
+from appliance.request.said import Said
 from appliance.request.wishes import Defaults, Wishes
 from appliance.settings import Settings
 from appliance.store.memory import MemoryDirectory
@@ -72,6 +73,15 @@ def test_an_ordinary_key_has_nothing_special() -> None:
     assert defaults(key={"start_within": "30s"}).special is False
     assert defaults(key={"preset": "night"}).special is True
     assert defaults(key={"ladder": LADDER}).special is True
+
+
+@pytest.mark.parametrize("start", [Window(9.0), Window(200.0), "flex"])
+@pytest.mark.parametrize("key", [{}, {"finish_within": "60s"}, {"start_target": 0.9, "start_within": "flex"}])
+def test_what_a_request_says_alone_holds_as_it_would_beside_all_else(start: StartWithin, key: dict[str, Any]) -> None:
+    known = directory({"start_within": "20s", "finish_within": "2m", "start_target": 0.999}, {}, key)
+    wishes = Wishes(known, Settings())
+    found = wishes.of(known.keys()[0])
+    assert wishes.beside(found, start) == wishes.resolve((Said(start), *found.said))[0]
 
 
 @pytest.mark.parametrize(
