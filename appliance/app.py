@@ -27,6 +27,7 @@ from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.bodies import DECOMPRESSIONS
 from appliance.request.breakers import MOST_SUSPECTS
+from appliance.request.observatory import MOST_OBSERVED
 from appliance.server.admin.desk import Desk
 from appliance.server.admin.table import admin_routes
 from appliance.server.asgi_inbox import INBOX_MESSAGES
@@ -99,6 +100,7 @@ class Appliance:
             pool=self.pool,
             unix_s=unix_s,
             on_settled=self._settled,
+            on_observed=self.metrics.observed,
             profiles=all_profiles(store.folder.path),
             modalities=Modalities(resources.files("appliance.policy").joinpath(MODALITIES_FILE).read_bytes()),
         )
@@ -156,6 +158,7 @@ class Appliance:
         queues.watch("decompressions", lambda: gateway.bodies.decompressing.borrowed_tokens, DECOMPRESSIONS)
         queues.watch("asgi_inbox", lambda: max(map(len, self.lane.inboxes), default=0), INBOX_MESSAGES)
         queues.watch("races", gateway.slots.most_taken, settings.race_slots)
+        queues.watch("observed_attempts", lambda: len(gateway.observatory.running), MOST_OBSERVED)
         queues.watch("suspects", lambda: len(gateway.breakers.suspects), MOST_SUSPECTS)
         queues.watch("idle_provider_connections", self.pool.busiest, self.pool.idle_per_origin)
         queues.watch("name_lookups", lambda: self.resolver.lookups, MOST_THREADS)
@@ -205,6 +208,7 @@ async def open_appliance(
         await latency_keeper.load(engine, store.latency, unix_s)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(appliance.pool.run)
+            nursery.start_soon(appliance.gateway.observatory.run)
             nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
             nursery.start_soon(alarms.run, appliance.alarms)
             nursery.start_soon(latency_keeper.run, engine, store.latency, unix_s, engine.model.observed)

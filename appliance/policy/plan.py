@@ -32,7 +32,8 @@ class Plan(msgspec.Struct, frozen=True):
     `window_s` None: the caller set no deadline. `give_up_s`: until then an answer must have started. `reason_hint`:
     the word of domain.record.REASONS that holds if what is launched at 0 serves (`tier_direct`, `flex_slots_full`,
     `not_raced`, `flex_skipped`), None in a race. `target`: the probability with which the answer should start in time.
-    `check_s`: when it is to be planned anew by what is known then. `forecast`: what is expected.
+    `check_s`: when it is to be planned anew by what is known then. `forecast`: what is expected. `linger`: places
+    of rungs that, if another one wins, are left running to the end of the window, so that their tail is seen.
     Raises ValueError if the times are out of order, or none is 0.
     """
 
@@ -43,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True):
     target: float | None = None
     check_s: float | None = None
     forecast: Forecast | None = None
+    linger: frozenset[int] = frozenset()
 
     @property
     def races(self) -> bool:

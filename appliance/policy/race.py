@@ -42,8 +42,9 @@ the dearest error is the last word), new plans, timers last. So a start beats th
 rung, and beats the giving up.
 
 The end. A race ends once, in `Commit` or `GiveUp`, and this is the last command it ever gives. Before it, each other
-running rung gets one `Cancel`, or one `Detach` where the argument `detach` names it: then the attempt may run on
-outside of the request, to be observed. Only a won race detaches; a client that went away pays for nothing more.
+running rung gets one `Cancel`, or one `Detach` where the argument `detach` names it and the deadline is still ahead:
+then the attempt may run on outside of the request until the deadline, to be observed. Only a won race detaches; a
+client that went away pays for nothing more.
 """
 
 from collections.abc import Callable, Iterable
@@ -247,7 +248,7 @@ class Race:
         match event:
             case Started(rung):
                 if self._step(rung, "started"):
-                    self._end(Commit(rung), "lost_race", commands)
+                    self._end(Commit(rung), "lost_race", now, commands)
             case Refused(rung, fault):
                 self._lost(rung, "refused", fault, now, commands)
             case Failed(rung, fault):
@@ -256,7 +257,7 @@ class Race:
                 )
                 self._lost(rung, "rejected" if rejected else "failed", fault, now, commands)
             case ClientGone():
-                self._end(GiveUp(CallerFault("client_gone")), "client_gone", commands)
+                self._end(GiveUp(CallerFault("client_gone")), "client_gone", now, commands)
             case Began(rung):
                 self._step(rung, "began")
             case Replanned(rung, launch_s):
@@ -312,11 +313,11 @@ class Race:
             self._launch(_cause(loss, fault), commands)
         elif verdict == "end":
             dearest = fault if loss == "rejected" else self._faults[max(self._faults)]
-            self._end(GiveUp(_with_least_retry_after(dearest, self._faults.values())), "lost_race", commands)
+            self._end(GiveUp(_with_least_retry_after(dearest, self._faults.values())), "lost_race", now, commands)
 
     def _timers(self, now: float, commands: list[Command]) -> None:
         if now >= self._now0 + self._plan.give_up_s:
-            self._end(GiveUp(UpstreamFault("provider_too_slow")), "too_slow", commands)
+            self._end(GiveUp(UpstreamFault("provider_too_slow")), "too_slow", now, commands)
             return
         if self._check_s is not None and now >= self._now0 + self._check_s:
             self._check_s = None
@@ -337,13 +338,14 @@ class Race:
         self._launched.append(rung)
         commands.append(Start(rung))
 
-    def _end(self, last: Commit | GiveUp, cause: CancelCause, commands: list[Command]) -> None:
+    def _end(self, last: Commit | GiveUp, cause: CancelCause, now: float, commands: list[Command]) -> None:
         won = isinstance(last, Commit)
+        until = self._now0 + min(self._plan.window_s or 0.0, self._plan.give_up_s)
         for rung, state in enumerate(self._states):
             if state == "running":
-                if won and self._may_detach(rung):
+                if won and now < until and self._may_detach(rung):
                     self._step(rung, "detach")
-                    commands.append(Detach(rung, self._now0 + self._plan.give_up_s))
+                    commands.append(Detach(rung, until))
                 else:
                     self._step(rung, "cancel")
                     commands.append(Cancel(rung, cause))

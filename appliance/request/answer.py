@@ -14,7 +14,7 @@ import trio
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.identity import ApiKey
 from appliance.domain.profile import NO_PROFILES, Profile
-from appliance.domain.record import Settled
+from appliance.domain.record import Observed, Settled
 from appliance.policy.health import Rules
 from appliance.policy.modalities import Modalities
 from appliance.policy.plan import Plan
@@ -31,6 +31,7 @@ from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.information import Information
 from appliance.request.launch import Launcher
 from appliance.request.listing import Listing
+from appliance.request.observatory import Observatory
 from appliance.request.persist import run_persistently
 from appliance.request.plan import Planner
 from appliance.request.race import run_plan, too_slow
@@ -69,6 +70,7 @@ class Gateway:
         pool: Pool,
         unix_s: Callable[[], float],
         on_settled: Callable[[Settled], None],
+        on_observed: Callable[[Observed], None],
         profiles: Mapping[str, Profile] = NO_PROFILES,
         modalities: Modalities | None = None,
     ) -> None:
@@ -87,6 +89,7 @@ class Gateway:
         self.engine = Engine(prices, settings)
         self.planner = Planner(directory, prices, self.slots, self.breakers, self.engine, settings, profiles)
         self.listing = Listing(self.planner, prices, profiles, modalities)
+        self.observatory = Observatory(self.engine, self.breakers, ledger, prices, pool.now_s, on_observed)
         self.live: dict[Call, Work] = {}
         self.information = Information(
             self.listing,
@@ -116,6 +119,7 @@ class Gateway:
             return
         for call in [call for call in self.live if call.key.key_id == key.key_id]:
             call.leave("revoked")
+        self.observatory.revoked(key.key_id)
 
     def pulse(self, now_s: float, comment_s: float) -> None:
         """Look at every request in work: comments for silent streams, an end to silent providers."""
@@ -191,8 +195,7 @@ class Gateway:
                 self._let_go(call)
             if not work.settled:
                 self._settle(call, work)
-            for attempt in work.attempts:
-                attempt.close()
+            work.close_attempts()
             work.forget_frames()
 
     async def _steps(self, call: Call, work: Work) -> None:
@@ -291,6 +294,8 @@ class Gateway:
         if work.model in self.engine.watched:
             self.engine.settled(work, settled.request, now_s)
         self.ledger.settle(settled)
+        if work.lingering:
+            self.observatory.settled(work, settled)
         self._on_settled(settled)
 
     def _ended_from_outside(self, call: Call) -> Fault:
@@ -310,8 +315,7 @@ class Gateway:
         """Tell the client what went wrong: as an answer, or as the event that ends its stream."""
         if isinstance(fault, UpstreamFault) and not fault.provider and work.provider is not None:
             fault.provider = work.provider.name  # a silence was seen by us, not by the attempt
-        for attempt in work.attempts:
-            attempt.close()
+        work.close_attempts()
         reply, admitted = call.reply, work.admitted
         if fault.kind.code == "client_gone":
             work.status = work.status or 499

@@ -109,11 +109,20 @@ class Breakers:
             elif attempt.fault is not None:
                 if attempt.started_s is not None:  # else it was told when it failed
                     self._tell(attempt, WORDS.get(attempt.fault.kind.code, "nothing"), now, attempt.fault.code)
+            elif attempt.ordinal in work.lingering:
+                pass  # `ended` tells of it
             elif (work.causes.get(attempt.ordinal) or work.call.cause) in GIVEN_UP:
                 silent = attempt.started_s is not None or now - attempt.start_s >= patience_s / 2
                 self._tell(attempt, "failed" if silent else "nothing", now, "provider_too_slow")
             elif self._probes:
                 self._tell(attempt, "nothing", now)
+
+    def ended(self, attempt: Attempt, now: float) -> None:
+        """An attempt that was left running has ended: started, failed, or silent still, which counts for nothing."""
+        if attempt.fault is not None or attempt.started_s is not None:
+            self.begun(attempt, now)
+        elif self._probes:
+            self._tell(attempt, "nothing", now)
 
     def _tell(self, attempt: Attempt, word: Word, now: float, code: str = "") -> None:
         breaker = self._probes.pop(attempt, None)

@@ -105,6 +105,8 @@ def race_line(work: Work) -> str:
             ended, at_s = "won", attempt.started_s
         else:
             ended, at_s = work.outcome_of(attempt), attempt.end_s
+            if ended == "detached":
+                at_s = work.lingering[attempt.ordinal].let_go_s
         tier = attempt.rung.tier or "untiered"
         parts.append(f"{tier}@{attempt.start_s - zero_s:.3f} {ended}@{(at_s or zero_s) - zero_s:.3f}")
     return ", ".join(parts)

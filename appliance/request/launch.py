@@ -18,6 +18,8 @@ from appliance.policy.prices import PriceTable
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call
 from appliance.request.engine import Engine
+from appliance.request.observation import Observation
+from appliance.request.observatory import Observatory
 from appliance.request.plan import Planner
 from appliance.request.settle import begun_record
 from appliance.request.work import Work
@@ -45,6 +47,7 @@ class Shared(Protocol):
     planner: Planner
     breakers: Breakers
     engine: Engine
+    observatory: Observatory
     unix_s: Callable[[], float]
 
     def hold(self, call: Call, size_bytes: int) -> None:
@@ -185,6 +188,20 @@ class Launcher:
     def after_loss(self, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
         """Plan anew what waits, after a rung was lost."""
         return self._gateway.engine.after_loss(self._work, running, waiting, now_s)
+
+    def observe(self, place: int, attempt: Attempt, begun: Callable[[], None]) -> Observation | None:
+        """Begin an attempt that may be left running, where the plan says so and there is room; None: as any other.
+
+        `begun` is called when it has begun, or was cancelled by the race.
+        """
+        if place not in self.plan.linger:
+            return None
+        return self._gateway.observatory.start(attempt, self.secret(attempt), self._work, begun)
+
+    def let_go(self, one: Observation, until_s: float) -> None:
+        """Leave an attempt running until then: another one has won."""
+        flight = self._flights.pop(one.attempt, None) if self._flights else None
+        self._gateway.observatory.let_go(one, self._work, flight, until_s)
 
     def land(self) -> None:
         """The race is over: attempts that were cut off while silent have said all that they will."""

@@ -4,19 +4,25 @@ The decisions are `policy/race.py`'s; here its commands become tasks, scopes and
 becomes its events. A cancelled loser's socket is closed by the command itself, before its task has even heard of it;
 the nursery then cannot be left until every task has. A plan with one rung opens no nursery: it runs inline under the
 call's own scope.
+
+An attempt that the plan lets linger runs in the observatory's nursery instead; a task of the race follows it, and waits
+for its end as it would wait for its own, until the race lets go of it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import trio
 
 from appliance.domain.errors import Fault, UpstreamFault
+from appliance.domain.record import CancelCause
 from appliance.net.wake import Wakeup
 from appliance.policy.moves import (
     Cancel,
     Command,
     Commit,
+    Detach,
     Elapsed,
     Event,
     Failed,
@@ -28,6 +34,7 @@ from appliance.policy.moves import (
 )
 from appliance.policy.plan import Plan
 from appliance.policy.race import Race, sole_reason
+from appliance.request.observation import Observation
 from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
 
@@ -44,6 +51,14 @@ class Launching(Protocol):
 
     def secret(self, attempt: Attempt) -> Callable[[], str]:
         """What gives the attempt's credential."""
+        ...
+
+    def observe(self, place: int, attempt: Attempt, begun: Callable[[], None]) -> Observation | None:
+        """Begin an attempt that may be left running, `begun` being called when it has; None: it may not."""
+        ...
+
+    def let_go(self, one: Observation, until_s: float) -> None:
+        """Leave an attempt running until then."""
         ...
 
     async def warm(self, place: int) -> None:
@@ -84,7 +99,8 @@ class _Driver:
         self._work = work
         self._plan = plan
         self._launch = launch
-        self._machine = Race(plan, work.call.arrived_s)
+        self._observed: dict[int, Observation] = {}
+        self._machine = Race(plan, work.call.arrived_s, self._observed.__contains__)
         self._events: list[Event] = []
         self._wakeup = Wakeup()
         self._by_rung: dict[int, Attempt] = {}
@@ -145,6 +161,17 @@ class _Driver:
     async def _try(self, rung: int, attempt: Attempt) -> None:
         with self._scopes[rung]:
             await attempt.begin(self._launch.secret(attempt))
+        self._begun(rung, attempt)
+
+    def _heard(self, rung: int, attempt: Attempt) -> None:
+        """As `_begun`, for one that has a task elsewhere: what is raised here is the race's own."""
+        try:
+            self._begun(rung, attempt)
+        except Exception as bug:  # noqa: BLE001 - kept and raised by `run`
+            self._bug = self._bug or bug
+            self._wakeup.wake()
+
+    def _begun(self, rung: int, attempt: Attempt) -> None:
         if attempt.fault is None:
             if attempt.started_s is None:
                 return  # cancelled
@@ -161,17 +188,31 @@ class _Driver:
             match command:
                 case Start(rung):
                     attempt = self._by_rung[rung] = self._launch(rung)
-                    self._scopes[rung] = trio.CancelScope()
-                    nursery.start_soon(self._guarded, self._try, rung, attempt)
+                    one = self._launch.observe(rung, attempt, partial(self._heard, rung, attempt))
+                    if one is None:
+                        self._scopes[rung] = trio.CancelScope()
+                        nursery.start_soon(self._guarded, self._try, rung, attempt)
+                    else:
+                        self._observed[rung] = one
+                        self._scopes[rung] = one.scope
+                        nursery.start_soon(self._guarded, one.follow)
                 case Cancel(rung, reason):
-                    attempt = self._by_rung[rung]
-                    self._work.causes[attempt.ordinal] = reason
-                    attempt.close()
-                    self._scopes[rung].cancel()
+                    self._cancel(rung, reason)
+                case Detach(rung, until):
+                    if self._by_rung[rung].sent_s is not None:
+                        self._launch.let_go(self._observed[rung], until)
+                    else:  # it holds the prompt still
+                        self._cancel(rung, "lost_race")
                 case Commit(rung):
                     self._work.winner = self._by_rung[rung]
                 case GiveUp(fault):
                     self._fault = fault
+
+    def _cancel(self, rung: int, reason: CancelCause) -> None:
+        attempt = self._by_rung[rung]
+        self._work.causes[attempt.ordinal] = reason
+        attempt.close()
+        self._scopes[rung].cancel()
 
     def _next_wake(self) -> float:
         timer = self._machine.next_timer

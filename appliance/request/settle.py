@@ -7,7 +7,7 @@ attempt used is the provider's word, else an estimate that says so; a price or a
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.money import NOT_CHARGED, Cost, Rates, total_of
+from appliance.domain.money import NOT_CHARGED, Cost, Rates, cost_of, total_of
 from appliance.domain.preset import MARK
 from appliance.domain.record import AttemptRecord, Begun, Forecast, RequestRecord, Settled
 from appliance.domain.tier import Window, canonical_tier, recorded_tier, start_within_text
@@ -17,14 +17,12 @@ from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
-from appliance.request.work import Work
+from appliance.request.observation import Observation
+from appliance.request.work import Work, outcome_of_lost
 from appliance.upstream.attempt import Attempt
 
 UNLISTED = "(unlisted)"
 """Stands for a model that only the caller has named: its text could be anything, so it is not kept."""
-
-ENDED = frozenset({"cancelled", "client_gone"})
-"""Outcomes of attempts that ended with the request, for its cause."""
 
 BROKEN_OFF = frozenset({"provider_cut_off", "provider_garbled", "provider_too_slow"})
 """Faults of attempts that the provider had not refused: it may have worked, and may bill that."""
@@ -243,7 +241,7 @@ def _attempt_record(
         start_s - zero_s,
         (end_s if end_s is not None else now_s) - zero_s,
         outcome,
-        work.causes.get(attempt.ordinal) or (work.call.cause if outcome in ENDED else None),
+        work.cause_of(attempt, outcome),
         started_s - zero_s if started_s is not None else None,
         content_s - zero_s if content_s is not None else None,
         attempt.head.status if attempt.head is not None else None,
@@ -261,24 +259,63 @@ def _attempt_record(
     return record, cost, rates
 
 
+def observed_record(one: Observation, before: AttemptRecord, prices: PriceTable) -> AttemptRecord:
+    """What an attempt came to that was left running, where its request's record said so much `before`."""
+    attempt, zero_s = one.attempt, one.zero_s
+    provider, reader, fault, rung = attempt.target.provider, attempt.reader, attempt.fault, attempt.rung
+    served = attempt.tier_told or (reader.tier if reader is not None else None)
+    tier = recorded_tier(canonical_tier(served)) if served is not None else None
+    tokens = _tokens_told_or_guessed(attempt, one.most_output_tokens, one.told)
+    rates, cost = None, NOT_CHARGED
+    if tokens is not NO_TOKENS:
+        rates = prices.rates(_price_as(provider), rung.model, tier or rung.tier)
+        cost = cost_of(tokens, rates)
+    end_s, started_s, content_s = attempt.end_s, attempt.started_s, attempt.content_s
+    return msgspec.structs.replace(
+        before,
+        tier_served=tier,
+        end_s=before.end_s if end_s is None else end_s - zero_s,
+        outcome="detached" if fault is None else outcome_of_lost(attempt, fault),
+        cancel_cause=one.cause,
+        to_start_s=started_s - zero_s if started_s is not None else None,
+        to_content_s=content_s - zero_s if content_s is not None else None,
+        status=attempt.head.status if attempt.head is not None else None,
+        error_code=fault.code if fault is not None else None,
+        provider_code=fault.provider_code if fault is not None else None,
+        tokens=tokens,
+        cost_nanos=cost.nanos,
+        cost_state=cost.state,
+        provider_response_id=reader.response_id if reader is not None else None,
+        retries=attempt.retries,
+        events=reader.events if reader is not None else 0,
+        received_bytes=attempt.received_bytes,
+        price_row=prices.row(_price_as(provider), rung.model, tier or rung.tier) if rates is not None else None,
+    )
+
+
 def _tokens(work: Work, attempt: Attempt) -> Tokens:
     """The provider's word, else an estimate; nothing for what was refused before any work."""
-    reader, fault = attempt.reader, attempt.fault
     if work.call.endpoint.kept:
         return NO_TOKENS  # counted when it was made
     if attempt is work.winner and work.tokens.certainty == "known":
         return work.tokens
+    most_tokens = work.admitted.asked.max_output_tokens if work.admitted is not None else None
+    return _tokens_told_or_guessed(attempt, most_tokens, work.tokens)
+
+
+def _tokens_told_or_guessed(attempt: Attempt, most_output_tokens: int | None, told: Tokens) -> Tokens:
+    """`told`: what the winner was told, who was asked the same."""
+    reader, fault = attempt.reader, attempt.fault
     if reader is not None and reader.usage is not None:
         return reader.usage
     refused = fault is not None and attempt.started_s is None and fault.kind.code not in BROKEN_OFF
-    admitted = work.admitted
     tokens = estimate_tokens(
         Seen(
             request_bytes=attempt.body_bytes,
             accepted=attempt.sent_s is not None and not refused,
             deltas=reader.events if reader is not None else 0,
             text_bytes=reader.output_bytes_estimate if reader is not None else len(attempt.whole or b""),
-            most_output_tokens=admitted.asked.max_output_tokens if admitted is not None else None,
+            most_output_tokens=most_output_tokens,
         ),
         # an answer that came to its end is billed as it came
         "partial" if attempt.end == "complete" else attempt.target.provider.abort_billing,
@@ -287,8 +324,8 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
         return Tokens(
             early.input, tokens.output, early.cached, early.cache_write, None, "estimated", early.cache_write_1h
         )
-    told = work.tokens  # of the winner, who was asked the same: better than any guess from bytes
     if tokens.input and tokens.certainty == "estimated" and told.certainty == "known" and told.input is not None:
+        # better than any guess from bytes
         return Tokens(told.input, tokens.output, 0, 0, None, "estimated")
     return tokens
 

@@ -1,5 +1,7 @@
 """A request in work: what the steps have found out so far. The rule: steps write here, `settle` reads it, once."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from appliance.domain.catalog import Provider, Rung
@@ -12,9 +14,15 @@ from appliance.policy.plan import Plan
 from appliance.request.admit import Admitted
 from appliance.request.call import Call
 from appliance.request.embed import EmbeddingTranslation
+from appliance.request.observation import Observation
 from appliance.request.translate import Translation
 from appliance.upstream.attempt import Attempt
 from appliance.wire.dialect import Dialect
+
+NONE_LINGERS: Mapping[int, Observation] = MappingProxyType({})
+
+ENDED = frozenset({"cancelled", "client_gone"})
+"""Outcomes of attempts that ended with the request, for its cause."""
 
 
 class OnLadder(NamedTuple):
@@ -45,6 +53,7 @@ class Work:
         "fault",
         "held_up",
         "ladder",
+        "lingering",
         "model",
         "plan",
         "prospect",
@@ -88,6 +97,7 @@ class Work:
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open
         self.attempts: list[Attempt] = []
         self.causes: dict[int, CancelCause] = {}
+        self.lingering = NONE_LINGERS  # by ordinal: attempts that were left running when another one won
         self.winner: Attempt | None = None
         self.reason: str | None = None
         self.fault: Fault | None = None
@@ -111,12 +121,32 @@ class Work:
         if attempt is self.winner and attempt.end == "complete":
             return "won"
         if attempt.fault is not None:
-            refused = attempt.fault.kind.code == "provider_refused" and attempt.started_s is None
-            return "refused" if refused else "failed"
+            return outcome_of_lost(attempt, attempt.fault)
+        if attempt.ordinal in self.lingering:
+            return "detached"
         cause = self.causes.get(attempt.ordinal)
         if cause == "lost_race":
             return "lost"
         return "client_gone" if cause == "client_gone" or self.client_gone else "cancelled"
+
+    def cause_of(self, attempt: Attempt, outcome: AttemptOutcome) -> CancelCause | None:
+        """Why an attempt of this outcome was ended; None: it ended by itself, or runs on."""
+        cause = self.causes.get(attempt.ordinal)
+        if cause is not None:
+            return cause
+        if outcome == "detached":
+            return self.lingering[attempt.ordinal].cause
+        return self.call.cause if outcome in ENDED else None
+
+    def linger(self, one: Observation) -> None:
+        """An attempt is left running beyond the race, and perhaps beyond the request."""
+        self.lingering = {**self.lingering, one.attempt.ordinal: one}
+
+    def close_attempts(self) -> None:
+        """Leave nothing open, but for what was left running."""
+        for attempt in self.attempts:
+            if attempt.ordinal not in self.lingering:
+                attempt.close()
 
     def forget_frames(self) -> None:
         """Let go of what faults were raised through: frames that hold this request, prompt and all, as it holds them.
@@ -129,6 +159,11 @@ class Work:
         for attempt in self.attempts:
             if attempt.fault is not None:
                 _forget_frames(attempt.fault)
+
+
+def outcome_of_lost(attempt: Attempt, fault: Fault) -> AttemptOutcome:
+    """The word for an attempt that ended in a fault."""
+    return "refused" if fault.kind.code == "provider_refused" and attempt.started_s is None else "failed"
 
 
 def _forget_frames(fault: Fault) -> None:

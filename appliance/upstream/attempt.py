@@ -122,7 +122,7 @@ class Attempt:
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
             self.head = answer = await self._exchange.request(
-                self.target.origin, self._make_head, self.body, self._sent
+                self.target.origin, self._make_head, self._make_body, self._sent
             )
             self.body = b""  # sent for good; a stream may last, and prompts are long
             if self.dialect.TIER_HEADER is not None:
@@ -152,6 +152,10 @@ class Attempt:
             length=self.body_bytes or (None if self.target.bodyless else 0),
             ordinal=self.ordinal,
         )
+
+    def _make_body(self) -> bytes:
+        """The body, which is held here alone, so that it can be forgotten."""
+        return self.body
 
     def _sent(self) -> None:
         self.sent_s = self._now_s()
@@ -301,6 +305,12 @@ class Attempt:
         if self.end == "running":
             self._fail(fault)
 
+    def outlive(self) -> None:
+        """Hold nothing of the request any more, which ends before: what was sent is not sent again, nor kept."""
+        self.body = b""
+        self._exchange.again = False
+        self._hold = _of_nobody
+
     def close(self) -> None:
         """Leave nothing open: a running attempt is cancelled and its socket closed, an ended one's given back if clean.
 
@@ -328,6 +338,10 @@ class Attempt:
     def received_bytes(self) -> int:
         """Bytes that came from the provider."""
         return self._exchange.received_bytes
+
+
+def _of_nobody(size_bytes: int) -> None:
+    """What is held of an answer that nobody waits for: a stream is not held."""
 
 
 def _check_end(reader: StreamReader) -> None:

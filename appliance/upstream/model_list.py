@@ -32,7 +32,7 @@ async def fetch_models(pool: Pool, provider: Provider, secret: str) -> tuple[str
 
     try:
         with trio.fail_after(LIST_S):
-            answer = await exchange.request(to.origin, head, b"", lambda: None)
+            answer = await exchange.request(to.origin, head, bytes, lambda: None)
             parts: list[bytes] = []
             size_bytes = 0
             while piece := await exchange.body():

@@ -238,6 +238,7 @@ class Exchange:
         "_ended",
         "_pool",
         "_unsent",
+        "again",
         "connection",
         "opening_s",
         "reader",
@@ -250,6 +251,8 @@ class Exchange:
         self._decoder: ContentDecoder | None = None
         self._ended = False
         self._unsent = True
+        self.again = True
+        """Whether a stale connection may be replaced: False once the body was forgotten."""
         self.connection: Connection | None = None
         self.reader: ResponseReader | None = None
         self.opening_s = 0.0
@@ -257,12 +260,12 @@ class Exchange:
         self.retries = 0
 
     async def request(
-        self, origin: Origin, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
+        self, origin: Origin, make_head: Callable[[], bytes], body: Callable[[], bytes], sent: Callable[[], None]
     ) -> ResponseHead:
         """Send head and body, and read the answer's head. Raises UpstreamFault, and what `make_head` raises.
 
-        The head has the credential in it: it is made when it is sent, and nothing here holds it while we wait. `sent`
-        is told when all is sent.
+        The head has the credential in it: it is made when it is sent, and nothing here holds it while we wait; nor the
+        body, which is asked for in the same way. `sent` is told when all is sent.
         """
         now_s = self._pool.now_s()
         connection = self._pool.take(origin, now_s)
@@ -271,7 +274,7 @@ class Exchange:
                 return await self._try(connection, make_head, body, sent)
             except UpstreamFault:
                 self._drop()
-                if self._ended or self.received_bytes or trio.current_time() - now_s > RETRY_WITHIN_S:
+                if self._ended or not self.again or self.received_bytes or trio.current_time() - now_s > RETRY_WITHIN_S:
                     raise
             self.retries = 1
         opening_since_s = trio.current_time()
@@ -280,7 +283,11 @@ class Exchange:
         return await self._try(connection, make_head, body, sent)
 
     async def _try(
-        self, connection: Connection, make_head: Callable[[], bytes], body: bytes, sent: Callable[[], None]
+        self,
+        connection: Connection,
+        make_head: Callable[[], bytes],
+        body: Callable[[], bytes],
+        sent: Callable[[], None],
     ) -> ResponseHead:
         if self._ended:  # while the connection was opened
             self._pool.release(connection, trio.current_time())
@@ -289,7 +296,7 @@ class Exchange:
         self._unsent = True
         self.reader = reader = ResponseReader(self._pool.limits)
         try:
-            await connection.stream.send_message(make_head(), body)
+            await connection.stream.send_message(make_head(), body())
             self._unsent = False
             sent()
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -367,15 +367,19 @@ def test_a_client_that_leaves_cancels_everything_and_detaches_nothing() -> None:
 
 
 @pytest.mark.parametrize("detach", [frozenset({0}), lambda rung: rung == 0])
-def test_a_loser_that_may_be_observed_is_detached_until_the_time_to_give_up(
+def test_a_loser_that_may_be_observed_is_detached_until_the_deadline(
     detach: frozenset[int] | Callable[[int], bool],
 ) -> None:
-    race = play(
-        THREE,
-        [(30.0, [], [Start(1), Start(2)]), (31.0, [Started(1)], [Detach(0, T0 + 900), Cancel(2, LOST), Commit(1)])],
-        detach,
-    )
-    assert race.states == ("detached", "won", "cancelled")
+    told: list[Step] = [(25.0, [], [Start(1)]), (26.0, [Started(1)], [Detach(0, T0 + 30), Commit(1)])]
+    assert play(TWO, told, detach).states == ("detached", "won")
+    short = msgspec.structs.replace(TWO, give_up_s=28.0)
+    play(short, [(25.0, [], [Start(1)]), (26.0, [Started(1)], [Detach(0, T0 + 28), Commit(1)])], detach)
+
+
+@pytest.mark.parametrize("at_s", [30.0, 31.0])
+def test_after_the_deadline_there_is_nothing_left_to_observe(at_s: float) -> None:
+    told: list[Step] = [(25.0, [], [Start(1)]), (at_s, [Started(1)], [Cancel(0, LOST), Commit(1)])]
+    play(TWO, told, frozenset({0}))
 
 
 def test_a_race_that_begins_late_launches_what_is_due() -> None:
@@ -447,6 +451,9 @@ class Watched:
                     self.alive.add(rung)
                     assert self.now < T0 + self.plan.give_up_s
                 case Cancel(rung, _) | Detach(rung, _):
+                    if isinstance(command, Detach):
+                        assert rung in self.detach and self.plan.window_s is not None
+                        assert self.now < command.until <= T0 + self.plan.window_s
                     self.alive.remove(rung)
                     self.dismissed.append(rung)
                 case Commit(rung):

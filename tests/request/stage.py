@@ -21,10 +21,11 @@ import trio.testing
 
 from appliance.domain.identity import ApiKey, Organisation
 from appliance.domain.profile import NO_PROFILES, Profile
-from appliance.domain.record import AttemptRecord, RequestRecord, Settled
+from appliance.domain.record import AttemptRecord, Observed, RequestRecord, Settled
 from appliance.http1.limits import Limits
 from appliance.net.stream import SocketStream
 from appliance.policy.latency import Series
+from appliance.policy.plan import Plan
 from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.call import Call, Header
@@ -359,6 +360,7 @@ class Stage:
         )
         self.ledger = MemoryLedger()
         self.settled: list[Settled] = []
+        self.observed: list[Observed] = []
         self.settings = Settings(**({"reserve_s": RESERVE_S} | (settings or {})))
         self.pool = Pool(
             self.provider.dial,
@@ -376,9 +378,11 @@ class Stage:
             pool=self.pool,
             unix_s=lambda: 1_790_000_000.0 + trio.current_time(),
             on_settled=self.settled.append,
+            on_observed=self.observed.append,
             profiles=profiles,
         )
         nursery.start_soon(self.pool.run)
+        nursery.start_soon(self.gateway.observatory.run)
         nursery.start_soon(pulse.run, self.gateway, lambda: None)
 
     @property
@@ -418,6 +422,9 @@ class Stage:
 
     async def run(self, call: Call) -> None:
         """What a lane does with a call; then everybody has seen what came of it."""
+        with trio.CancelScope(shield=True):
+            while not self.gateway.observatory.open:
+                await trio.lowlevel.checkpoint()
         with call.scope:
             await self.gateway.answer(call)
         await trio.testing.wait_all_tasks_blocked()
@@ -442,13 +449,19 @@ class Stage:
         assert self.gateway.live == {}
         assert self.gateway.slots.taken("org_test") == 0
         assert self.ledger.settled == self.settled
+        assert self.ledger.observed == self.observed
         settled = [one.request.request_id for one in self.settled]
         assert len(set(settled)) == len(settled), "settled once"
         begun = [one.request_id for one in self.ledger.begun]
         dispatched = {one.request.request_id for one in self.settled if one.attempts}
         assert len(begun) == len(dispatched) and set(begun) == dispatched, "begun if dispatched"
         in_use = sum(not stream.closed for stream in self.provider.dialled) - self.pool.idle_count()
-        assert in_use == 0, "each connection is closed or idle in the pool"
+        lingering = len(self.gateway.observatory.running)
+        assert in_use == lingering, "each connection is closed, idle in the pool or of an attempt that was left running"
+        pending = [(one.request.request_id, it.ordinal) for one in self.settled for it in one.attempts if it.runs_on]
+        heard = [(one.request_id, one.attempt.ordinal) for one in self.observed]
+        assert len(set(heard)) == len(heard) and set(heard) <= set(pending), "observed once, and what was left running"
+        assert len(pending) - len(heard) == lingering, "each that was left running is heard of, or runs still"
 
     def teach(self, tier: str, started_s: Iterable[float], *, behind: bool = False) -> None:
         """Let the engine have seen attempts of the usual model that started so long after their launch."""
@@ -462,6 +475,16 @@ class Stage:
         self.teach("flex", log_normal_times(8.0, 1.1))
         self.teach("default", log_normal_times(1.2, 0.5))
         self.teach("default", log_normal_times(1.2, 0.5), behind=True)
+
+    def let_linger(self, *places: int) -> None:
+        """From now on plans say of these rungs that they are left running if another one wins."""
+        engine = self.gateway.engine
+        plan = engine.plan
+
+        def lingering(*args: Any, **more: Any) -> Plan:
+            return msgspec.structs.replace(plan(*args, **more), linger=frozenset(places))
+
+        engine.plan = lingering  # type: ignore[method-assign]
 
     @property
     def request(self) -> RequestRecord:

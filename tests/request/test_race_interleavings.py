@@ -29,6 +29,7 @@ from tests.request.stage import (
 )
 
 QUARTERS = st.integers(0, 56).map(lambda quarters: quarters / 4)
+WINDOW_S = 10.0
 TIERS = ("flex", "default", "priority")
 ERROR = b'data: {"error":{"message":"words","code":"%b"}}\n\n'
 
@@ -71,6 +72,7 @@ def plays(draw: st.DrawFn) -> dict[str, Any]:
         "slow": draw(st.booleans()),
         "quick_s": draw(QUARTERS),
         "strict": draw(st.booleans()),
+        "linger": draw(st.frozensets(st.integers(0, 2))),
     }
 
 
@@ -89,6 +91,7 @@ async def perform(play: dict[str, Any]) -> None:
         )
         stage.provider.dials = list(play["dials"])
         stage.directory.on_change(stage.gateway.revoked)
+        stage.let_linger(*play["linger"])
         call, client = stage.prepare({"stream": play["stream"], "start_within": "10s"})
         ends = {
             "leaves": leaves(play["ends_s"]),
@@ -106,17 +109,24 @@ async def perform(play: dict[str, Any]) -> None:
                 await stage.run(call)
                 beside.cancel_scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
-        examine(stage, client, play["ending"], slow=play["slow"])
+        stage.check()
+        await trio.sleep_until(WINDOW_S)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not stage.gateway.observatory.running, "nothing is left running beyond the window"
+        examine(stage, client, play["ending"], slow=play["slow"], lingering={TIERS[place] for place in play["linger"]})
         nursery.cancel_scope.cancel()
 
 
-def examine(stage: Stage, client: Any, ending: str, *, slow: bool) -> None:
+def examine(stage: Stage, client: Any, ending: str, *, slow: bool, lingering: set[str]) -> None:
     stage.check()
+    flying = [level.flights for level in stage.gateway.engine.model._levels.values()]
+    assert not any(flying), "each attempt is counted, or forgotten"
     request, attempts = stage.request, stage.attempts
     event(f"{ending}: {request.reason or request.error_code}")
     outcomes = [one.outcome for one in attempts]
+    event(f"left running: {sorted(one.attempt.cancel_cause or one.attempt.outcome for one in stage.observed)}")
     if client.began_s is not None and not client.comments_s:
-        assert set(client.open_when_begun) <= {request.tier_sent}, "losers are closed before the first byte"
+        assert set(client.open_when_begun) <= {request.tier_sent} | lingering, "losers are closed before the first byte"
     for asked in stage.provider.asked:
         assert asked.answered or asked.gone_s is not None or asked.ours.closed, "nobody is left waiting"
     assert outcomes.count("won") <= 1 and "interrupted" not in outcomes
@@ -125,7 +135,8 @@ def examine(stage: Stage, client: Any, ending: str, *, slow: bool) -> None:
         assert before.start_s <= after.start_s
     if request.to_start_s is not None:
         assert all(one.start_s <= request.to_start_s for one in attempts), "no start after the commit"
-        losers = [one for one in attempts if one.tier_sent != request.tier_sent]
+        losers = [one for one in attempts if one.tier_sent not in {request.tier_sent} | lingering]
+        assert all(one.end_s <= WINDOW_S for one in attempts if one.outcome == "detached" and not one.runs_on)
         assert all(one.end_s <= request.to_start_s for one in losers)
         assert request.deadline_met is (request.to_start_s <= 10.0)
     if len(attempts) > 1:

@@ -39,7 +39,7 @@ async def call(of: Pool, origin: Origin, body: bytes = b"{}") -> Called:
         done.sent += 1
 
     try:
-        done.head = await done.exchange.request(origin, lambda: HEAD % len(body), body, sent)
+        done.head = await done.exchange.request(origin, lambda: HEAD % len(body), lambda: body, sent)
         while piece := await done.exchange.body():
             done.body += piece
         done.exchange.finish()
@@ -429,7 +429,7 @@ async def _cancelled_when_asked(p: Pool, server: Any) -> None:
         async def ask() -> None:
             exchange = Exchange(p)
             try:
-                await exchange.request(server.origin, lambda: HEAD % 0, b"", lambda: None)
+                await exchange.request(server.origin, lambda: HEAD % 0, bytes, lambda: None)
             finally:
                 exchange.close()
 
@@ -452,7 +452,7 @@ async def test_nobody_holds_the_credential_while_we_wait(serve: Serve) -> None:
     p = pool()
     async with trio.open_nursery() as nursery:
         exchange = Exchange(p)
-        nursery.start_soon(exchange.request, server.origin, head, b"", lambda: None)
+        nursery.start_soon(exchange.request, server.origin, head, bytes, lambda: None)
         await server.until(lambda: server.requests)
         assert secret in server.requests.pop()
         tasks = [task for task in _tasks(trio.lowlevel.current_root_task()) if task.coro.cr_frame is not None]
