@@ -223,6 +223,16 @@ class LatencyModel:
         """What to expect of an attempt launched now."""
         return self._chain(_path(series), now_s)[-1].curve(now_s)
 
+    def peek(self, series: Series, now_s: float) -> Curve:
+        """The same without a trace: a series that nobody has asked for is not kept, and ages as it did."""
+        path, parent = _path(series), None
+        known = self._paths.get(path)
+        if known is not None:
+            return known[-1].curve(now_s)
+        for depth in range(2, DEPTH):
+            parent = self._levels.get(path[:depth], parent)
+        return _Level(parent or self._prior(path[0]), now_s).curve(now_s)
+
     def drifting(self, since_s: float) -> list[Path]:
         """The leaves, used since then, where what was seen lately is clearly worse than the long run."""
         paths = self._paths.items()

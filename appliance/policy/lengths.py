@@ -111,6 +111,15 @@ class _Tree:
         self.leaves[path] = found
         return found
 
+    def curve(self, path: Path, now_s: float, peek: bool) -> Curve:
+        """What to expect of a leaf. `peek`: without a trace, so that one that is not there is not made."""
+        if not peek or path in self.leaves:
+            return (self.leaves[path] if peek else self.chain(path, now_s))[-1].curve(now_s)
+        parent = None
+        for depth in range(1, self.depth):
+            parent = self.levels.get(path[:depth], parent)
+        return _Level(parent or self._prior, now_s).curve(now_s)
+
     def _level(self, path: Path, now_s: float) -> _Level:
         level = self.levels.get(path)
         if level is None:
@@ -162,13 +171,13 @@ class Lengths:
 
     # -- what to expect ------------------------------------------------------------------------------------------------
 
-    def length(self, model: str, key: str, now_s: float) -> Curve:
+    def length(self, model: str, key: str, now_s: float, peek: bool = False) -> Curve:
         """The length of an answer, by bucket: `silent` is the probability that it is longer."""
-        return self._trees["length"].chain((model, key), now_s)[-1].curve(now_s)
+        return self._trees["length"].curve((model, key), now_s, peek)
 
-    def pace(self, provider: str, model: str, tier: str | None, now_s: float) -> Curve:
+    def pace(self, provider: str, model: str, tier: str | None, now_s: float, peek: bool = False) -> Curve:
         """The pace of an answer, by bucket: `late_at` is the probability that it is slower, or never ends."""
-        return self._trees["pace"].chain((provider, model, tier or ""), now_s)[-1].curve(now_s)
+        return self._trees["pace"].curve((provider, model, tier or ""), now_s, peek)
 
     def mean_tokens(self, model: str, key: str, guess: float) -> float:
         """The mean length of this key's answers, the model's counting as one; else the model's, else `guess`."""

@@ -27,6 +27,7 @@ from appliance.request.call import Call, Header, Reply
 from appliance.request.compat import compat_headers, name_block
 from appliance.request.dialects import DIALECTS
 from appliance.request.engine import Engine
+from appliance.request.explain import Explainer
 from appliance.request.facts import fault_facts, fault_headers, race_headers
 from appliance.request.information import Information
 from appliance.request.launch import Launcher
@@ -94,6 +95,9 @@ class Gateway:
         self.information = Information(
             self.listing,
             Accounts(records, self.live, prices),
+            Explainer(
+                self.planner, self.engine, self.breakers, self.doorkeeper, self.wishes, settings, self.bodies, unix_s
+            ),
             self.doorkeeper,
             self.key_slots,
             settings.max_requests_per_key,

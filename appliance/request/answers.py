@@ -26,9 +26,9 @@ class Answers:
 
     def rest(self, work: Work, series: tuple[Series, ...], finish_s: float, now_s: float) -> Rest:
         """What is known of the time after the start, on each of these rungs."""
-        key_id = work.call.key.key_id
-        lengths = [self.known.length(one.model, key_id, now_s) for one in series]
-        paces = [self.known.pace(one.provider, one.model, one.tier, now_s) for one in series]
+        key_id, peek = work.call.key.key_id, work.rehearsed
+        lengths = [self.known.length(one.model, key_id, now_s, peek) for one in series]
+        paces = [self.known.pace(one.provider, one.model, one.tier, now_s, peek) for one in series]
         return Rest(finish_s, tuple(lengths), tuple(paces), _most_tokens(work))
 
     def settled(self, work: Work, series: Series, now_s: float) -> None:

@@ -56,14 +56,18 @@ class Breakers:
 
     # -- before an attempt ---------------------------------------------------------------------------------------------
 
-    def usable(self, provider: Provider, rungs: Iterable[Rung], now: float) -> tuple[Rung, ...]:
-        """The rungs that may be asked now. The others are counted as skipped."""
-        return tuple([rung for rung in rungs if not self._skips(provider, rung, now)])
+    def usable(
+        self, provider: Provider, rungs: Iterable[Rung], now: float, rehearsed: bool = False
+    ) -> tuple[Rung, ...]:
+        """The rungs that may be asked now. The others are counted as skipped, unless it is only `rehearsed`."""
+        return tuple([rung for rung in rungs if not self._skips(provider, rung, now, rehearsed)])
 
-    def _skips(self, provider: Provider, rung: Rung, now: float) -> bool:
+    def _skips(self, provider: Provider, rung: Rung, now: float, rehearsed: bool) -> bool:
         breaker = self.suspects.get(_key(provider, rung))
         if breaker is None or breaker.look(now) != "skip":
             return False
+        if rehearsed:
+            return True
         label = (provider.name, rung.tier or "none")
         self.skipped[label] = self.skipped.get(label, 0) + 1
         return True
@@ -89,6 +93,11 @@ class Breakers:
             provider=provider.name,
             retry_after_s=max(min(waits_s, default=0.0), 1.0),
         )
+
+    def wait_s(self, provider: Provider, rung: Rung, now: float) -> float:
+        """Time until a rung is asked again; 0 if it may be asked."""
+        breaker = self.suspects.get(_key(provider, rung))
+        return 0.0 if breaker is None else breaker.wait_s(now)
 
     # -- what became of it ---------------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ REQUEST = Endpoint("requests.retrieve", "openai_models", here=True)
 ANTHROPIC_REQUEST = Endpoint("requests.retrieve", "anthropic_models", here=True)
 GEMINI_REQUEST = Endpoint("requests.retrieve", "gemini_models", here=True)
 """The account of a request is the same in every dialect, its errors are not."""
+EXPLAIN = Endpoint("explain", "openai_chat", here=True)
 GEMINI_ACTIONS: dict[str, Endpoint] = {
     "generateContent": GENERATE,
     "streamGenerateContent": GENERATE,

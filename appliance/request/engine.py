@@ -10,9 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
+from appliance.domain.money import cost_of
 from appliance.domain.record import RequestRecord
 from appliance.domain.tier import Window, canonical_tier, recorded_tier
+from appliance.domain.tokens import Tokens
 from appliance.policy.expense import Expense, expense
+from appliance.policy.explanation import Outlook
 from appliance.policy.foresight import (
     Foresight,
     Prospect,
@@ -24,7 +27,7 @@ from appliance.policy.foresight import (
     foresee,
 )
 from appliance.policy.hedges import Hedges
-from appliance.policy.latency import Flight, LatencyModel, Series, size_class
+from appliance.policy.latency import PRIOR_MASS, Flight, LatencyModel, Series, size_class
 from appliance.policy.moves import Replanned
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
 from appliance.policy.prices import PriceTable
@@ -78,8 +81,9 @@ class Engine:
         """
         call, window_s = work.call, window.seconds
         now_s, key_id = call.arrived_s, call.key.key_id
-        for rung in ladder:
-            self._watch(rung.model)
+        if not work.rehearsed:
+            for rung in ladder:
+                self._watch(rung.model)
         size = self._size(work)
         series = tuple([self._series(rung, of, size) for rung, of in zip(ladder, providers, strict=True)])
         tokens = self._tokens(work, series[0])
@@ -95,7 +99,7 @@ class Engine:
             plan = plan_decided(ladder, found.decision, window_s, give_up_s)
         if plan.races:
             if not self.hedges.may(key_id, now_s):
-                self.hedges.capped += 1
+                self.hedges.capped += not work.rehearsed
                 decision, why, hint = capped(found), "hedges_capped", "hedges_capped"
         elif (
             found.decision.first > 0
@@ -189,11 +193,12 @@ class Engine:
     ) -> Foresight:
         """The decision, made anew only if a curve has moved since an alike request."""
         curves: list[Curve] = []
+        look = self.model.peek if work.rehearsed else self.model.curve
         for place, alone in enumerate(series):
-            curve = self.model.curve(alone, now_s)
+            curve = look(alone, now_s)
             curves.append(curve)
             behind = Series(alone.provider, alone.model, alone.tier, alone.size, True)
-            curves.append(self.model.curve(behind, now_s) if place else curve)
+            curves.append(look(behind, now_s) if place else curve)
         key: tuple[object, ...] = (*series, window.seconds, window.target, costs.costs, costs.shares)
         rest = None
         if window.finish_s is not None:
@@ -205,10 +210,22 @@ class Engine:
             or any(new is not old for new, old in zip(curves, known.curves, strict=True))
             or not (rest is None or rest.same(known.rest))
         ):
+            known = foresee(tuple(curves), costs, window.seconds, window.target, rest)
+            if work.rehearsed:
+                return known
             if len(self._decided) >= MOST_KEPT:
                 self._decided.clear()
-            known = self._decided[key] = foresee(tuple(curves), costs, window.seconds, window.target, rest)
+            self._decided[key] = known
         return known
+
+    def outlook(self, work: Work, rung: Rung, provider: Provider) -> Outlook:
+        """What is known of one rung by itself."""
+        series, now_s = self._series(rung, provider, self._size(work)), work.call.arrived_s
+        curve = self.model.peek(series, now_s)
+        behind = self.model.peek(msgspec.structs.replace(series, behind=True), now_s)
+        tokens = Tokens(*self._tokens(work, series), 0, 0, None, "estimated")
+        cost = cost_of(tokens, self._prices.rates(provider.price_as or provider.kind, rung.model, rung.tier))
+        return Outlook(curve, behind, max(curve.number - PRIOR_MASS, 0.0), cost.nanos)
 
     # -- attempts ------------------------------------------------------------------------------------------------------
 

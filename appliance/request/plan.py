@@ -202,14 +202,17 @@ class Planner:
         """
         key, give_up_s = work.call.key, self._settings.first_content_timeout_s
         organisation = self._directory.organisation(key.organisation_id)
-        plan = self._engine.plan(work, rungs, providers, window, give_up_s, organisation.explore)
+        plan = self._engine.plan(work, rungs, providers, window, give_up_s, organisation.explore and not work.rehearsed)
         if not plan.races:
             return plan
         slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots
-        if not self._slots.take(organisation.organisation_id, slots):
+        if work.rehearsed:
+            free = self._slots.taken(organisation.organisation_id) < slots
+        else:
+            free = work.racing = self._slots.take(organisation.organisation_id, slots)
+        if not free:
             self._engine.purses.forgo(work)
             return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds, window.target)
-        work.racing = True
         return plan
 
     def _detour(self, work: Work, choice: Choice, window: Window | None) -> Plan | None:
@@ -220,7 +223,7 @@ class Planner:
         admitted, give_up_s, now_s = work.admitted, self._settings.first_content_timeout_s, trio.current_time()
         raced = choice.direct is None and admitted is not None and admitted.asked.raceable
         rungs = choice.rungs if raced or choice.direct is not None else choice.rungs[1:2]
-        usable = self._breakers.usable(choice.provider, rungs, now_s)
+        usable = self._breakers.usable(choice.provider, rungs, now_s, work.rehearsed)
         if len(usable) == len(rungs):
             return None
         work.skipped = tuple([rung for rung in rungs if rung not in usable])
@@ -246,8 +249,12 @@ class Planner:
         rungs, suspects, now_s = choice.rungs, self._breakers.suspects, trio.current_time()
         following = [one.rungs[0] for one in fallbacks]
         if suspects:
-            rungs = self._breakers.usable(choice.provider, rungs, now_s)
-            following = [rung for one in fallbacks for rung in self._breakers.usable(one.provider, one.rungs, now_s)]
+            rungs = self._breakers.usable(choice.provider, rungs, now_s, work.rehearsed)
+            following = [
+                rung
+                for one in fallbacks
+                for rung in self._breakers.usable(one.provider, one.rungs, now_s, work.rehearsed)
+            ]
             work.skipped = tuple([rung for rung in choice.rungs if rung not in rungs])
         window_s, target = (None, None) if window is None else (window.seconds, window.target)
         if len(rungs) > 1 and window is not None and asked.raceable:
@@ -278,7 +285,7 @@ class Planner:
             self._translate(work, admitted, choices)
         places = [(choice.provider, choice.rungs[0]) for choice in choices]
         if self._breakers.suspects:
-            places = [(one, rung) for one, rung in places if self._breakers.usable(one, (rung,), now_s)]
+            places = [(one, rung) for one, rung in places if self._breakers.usable(one, (rung,), now_s, work.rehearsed)]
             rungs = tuple([rung for _, rung in places])
             work.skipped = tuple([choice.rungs[0] for choice in choices if choice.rungs[0] not in rungs])
             if not rungs:

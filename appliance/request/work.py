@@ -60,6 +60,7 @@ class Work:
         "provider",
         "racing",
         "reason",
+        "rehearsed",
         "reserved",
         "response_id",
         "retried",
@@ -87,6 +88,7 @@ class Work:
         self.unsealed = False  # whether such were taken out
         self.ladder: OnLadder | None = None
         self.racing = False
+        self.rehearsed = False  # planned to be told of, not to be sent: it takes nothing and counts nowhere
         self.retried = 0
         self.counted = False
         self.settled = False

@@ -15,6 +15,7 @@ from appliance.request.endpoint import (
     CHAT,
     COUNT_TOKENS,
     EMBEDDINGS,
+    EXPLAIN,
     GEMINI_ACTIONS,
     GEMINI_MODEL,
     GEMINI_MODELS,
@@ -50,6 +51,7 @@ INFERENCE: tuple[_Row, ...] = (
     (MOUNTS, b"GET", b"/responses/{id}/input_items", RESPONSE_INPUT),
     (MOUNTS, b"POST", b"/embeddings", EMBEDDINGS),
     (MOUNTS, b"GET", b"/requests/{id}", REQUEST),
+    (MOUNTS, b"POST", b"/explain", EXPLAIN),
     (MOUNTS, b"GET", b"/models", MODELS),
     (MOUNTS, b"GET", b"/models/{id}", MODEL),  # the id may contain slashes: provider/model
     (MOUNTS + ANTHROPIC_MOUNTS, b"POST", b"/messages", MESSAGES),

@@ -67,6 +67,21 @@ def test_a_collapse_is_seen_while_its_victims_are_still_in_flight() -> None:
     assert model.curve(FLEX, now_s + 62.0).late_at(20.0) == pytest.approx(before, abs=0.01)
 
 
+def test_a_look_leaves_no_trace_and_sees_the_same() -> None:
+    model = LatencyModel()
+    now_s = fed(model, FLEX, 2.0, 300)
+    before = model.keep(now_s, 0.0)
+    sibling, stranger = Series("openai", "other", "flex"), Series("google", "gemini", "flex", behind=True)
+    peeked = [model.peek(series, now_s) for series in (FLEX, sibling, stranger)]
+    assert (model.keep(now_s, 0.0), len(model)) == (before, 1)
+    for series, peek in zip((FLEX, sibling, stranger), peeked, strict=True):
+        asked = model.curve(series, now_s)
+        assert peek.number == pytest.approx(asked.number)
+        assert [peek.late_at(at_s) for at_s in (1.0, 5.0, 60.0)] == pytest.approx(
+            [asked.late_at(at_s) for at_s in (1.0, 5.0, 60.0)], rel=0.01
+        )
+
+
 def test_a_drift_is_told_as_long_as_it_is_one_and_its_series_is_used() -> None:
     model = LatencyModel()
     now_s = fed(model, FLEX, 2.0, 3000)

@@ -92,6 +92,21 @@ def test_longer_answers_since_an_hour_are_believed_soon() -> None:
     assert longer(known, "gpt", "key", 1000, now_s) < 0.05, "and forgotten"
 
 
+def test_a_look_leaves_no_trace_and_sees_the_same() -> None:
+    known = Lengths()
+    for _ in range(50):
+        known.ended("m", "key", 700, False, 1.0)
+        known.took("p", "m", "flex", 700, 7.0, 1.0)
+    before = known.keep(1.0, 0.0)
+    for key, tier in (("key", "flex"), ("other", "default")):
+        length, pace = known.length("m", key, 1.0, peek=True), known.pace("p", "m", tier, 1.0, peek=True)
+        if key == "other":
+            assert (known.keep(1.0, 0.0), len(known)) == (before, 2)
+        for peeked, asked in ((length, known.length("m", key, 1.0)), (pace, known.pace("p", "m", tier, 1.0))):
+            assert peeked.number == pytest.approx(asked.number)
+            assert peeked.late_at(5.0) == pytest.approx(asked.late_at(5.0), rel=0.01)
+
+
 def test_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lengths, "MOST_SERIES", 20)
     known = Lengths()
