@@ -9,6 +9,7 @@ from math import ceil
 
 from trio import current_time
 
+from appliance.domain.catalog import Rung
 from appliance.domain.errors import Fault
 from appliance.domain.money import usd
 from appliance.domain.record import REASONS
@@ -94,10 +95,11 @@ def cost_facts(work: Work, prices: PriceTable) -> dict[str, object]:
 def race_line(work: Work) -> str:
     """One line of what happened: `flex@0.000 lost@7.512, default@5.000 won@7.510`, seconds since the request came.
 
-    A rung that was not asked because its breaker is open comes first: `flex skipped`.
+    A rung that was not asked because its breaker is open comes first: `flex skipped`. Rungs of a ladder in words have
+    their provider before them: `local untiered@0.000 lost@0.102`.
     """
-    zero_s = work.call.arrived_s
-    parts = [f"{rung.tier or 'untiered'} skipped" for rung in work.skipped]
+    zero_s, named = work.call.arrived_s, work.ladder is not None
+    parts = [f"{_rung(rung, named)} skipped" for rung in work.skipped]
     if work.translation is not None:
         parts += [f"{rung.provider} inexpressible" for rung in work.translation.unsaid]
     for attempt in work.attempts:
@@ -107,9 +109,14 @@ def race_line(work: Work) -> str:
             ended, at_s = work.outcome_of(attempt), attempt.end_s
             if ended == "detached":
                 at_s = work.lingering[attempt.ordinal].let_go_s
-        tier = attempt.rung.tier or "untiered"
-        parts.append(f"{tier}@{attempt.start_s - zero_s:.3f} {ended}@{(at_s or zero_s) - zero_s:.3f}")
+        told = _rung(attempt.rung, named)
+        parts.append(f"{told}@{attempt.start_s - zero_s:.3f} {ended}@{(at_s or zero_s) - zero_s:.3f}")
     return ", ".join(parts)
+
+
+def _rung(rung: Rung, named: bool) -> str:
+    tier = rung.tier or "untiered"
+    return f"{rung.provider} {tier}" if named else tier
 
 
 def _why(work: Work) -> str:

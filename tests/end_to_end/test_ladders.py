@@ -102,3 +102,18 @@ async def test_a_preset_without_a_deadline_is_a_chain(refusal: str) -> None:
         assert (request.reason, request.provider, request.window_s) == ("chain_advanced", "claude", None)
         assert (request.preset, request.model_asked) == ("night", "@preset/night")
         assert [attempt.provider for attempt in settled.attempts] == ["sim", "claude"]
+
+
+@pytest.mark.parametrize("named", ["@preset/night", "@preset%2Fnight", "%40preset%2Fnight"])
+async def test_a_preset_in_the_path_of_googles_dialect_and_of_a_list(named: str) -> None:
+    async with running() as rig:
+        await furnished(rig)
+        preset = Preset("", rig.key.organisation_id, "night", f"gem/{GEMINI}")
+        await rig.appliance.store.presets.add(preset)
+        async with rig.http() as client:
+            body = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+            answer = await client.post(f"/v1beta/models/{named}:generateContent", json=body)
+            assert answer.status_code == 200 and answer.json()["candidates"], answer.text
+            row = (await client.get(f"/v1/models/{named}")).json()
+        assert (row["id"], row["startline"]["provider"]) == ("@preset/night", "gem")
+        assert [entry.model for entry in rig.journal] == [GEMINI]

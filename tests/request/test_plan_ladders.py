@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from appliance.domain.errors import CallerFault
+from appliance.policy.latency import Series
 from appliance.policy.plan import Plan
 from appliance.request.endpoint import EMBEDDINGS, GENERATE, MESSAGES
 from tests.request.stage import MODEL, SILENCE, Client, Stage, refuses, starts, whole
@@ -114,6 +115,21 @@ async def test_full_slots_and_open_breakers_leave_the_others(clock: MockClock, s
     s.gateway.slots.give_back("org_test")
 
 
+async def test_the_engine_decides_over_the_whole_ladder(clock: MockClock, stage: Make) -> None:
+    """A cheap rung that is known to be hopeless is left out for one of another provider; it stays the last resort."""
+    s = stage(flex=SILENCE, settings={"reserve_s": {}}, provider={"abort_billing": "full"})
+    s.directory.with_provider("claude", "sk-ant", **(PROVIDER | {"base_url": "http://claude.test/v1"}))
+    provider, claude = s.directory.providers("org_test")
+    model, now_s = s.gateway.engine.model, trio.current_time()
+    for _ in range(400):
+        for behind in (True, False):
+            model.begin(Series(claude.provider_id, CLAUDE, "default", 0, behind), now_s - 0.5).end("started", now_s)
+        model.begin(Series(provider.provider_id, MODEL, "flex", 0), now_s - 30.0).end("censored", now_s)
+    plan = await planned(s, ladder=LADDER, start_within="10s")
+    assert plan.forecast is not None and [rung.provider for rung in plan.forecast.rungs] == ["sim", "claude"]
+    assert told(plan) == [(*FLEX, None), (*ELSEWHERE, 0.0)] and plan.reason_hint == "flex_skipped"
+
+
 # -- what happens ------------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +144,7 @@ async def test_the_deadline_is_saved_by_another_provider_in_another_dialect(cloc
         (*FLEX, "lost"), (*ELSEWHERE, "won"),
     ]  # fmt: skip
     assert client.headers["x-startline-provider"] == "claude"
+    assert client.headers["x-startline-race"].startswith("sim flex@0.000 lost@6.000, claude standard_only@5.000 won@6")
     assert client.headers["x-startline-translated"] == "anthropic_messages"
     heads = [asked.head.partition(b" HTTP")[0] for asked in s.provider.asked]
     assert heads == [b"POST /v1/chat/completions", b"POST /v1/messages"]

@@ -8,6 +8,7 @@ def test_names_of_google_are_spelt_in_camel_case_and_callers_own_are_not() -> No
         msgspec.json.encode(
             {
                 "start_within": "30s",
+                "finish_within": "60s",
                 "generation_config": {
                     "response_json_schema": {"a_b": 1},
                     "thinking_config": {"include_thoughts": True},
@@ -22,6 +23,7 @@ def test_names_of_google_are_spelt_in_camel_case_and_callers_own_are_not() -> No
     )
     assert msgspec.json.decode(told) == {
         "start_within": "30s",
+        "finish_within": "60s",
         "generationConfig": {"responseJsonSchema": {"a_b": 1}, "thinkingConfig": {"includeThoughts": True}},
         "contents": [
             {"parts": [{"functionCall": {"name": "f_g", "args": {"my_key": {"inner_key": 1.0}}}}]},
