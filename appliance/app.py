@@ -136,6 +136,9 @@ class Appliance:
         watch("startline_client_connections", lambda: self.listeners.connections)
         watch("startline_idle_provider_connections", self.pool.idle_count)
         self.metrics.watch_table("startline_alarms", ("kind",), self.alarms.counts)
+        hedges, purses = self.gateway.engine.hedges, self.gateway.engine.purses
+        self.metrics.watch_table("startline_hedges_total", ("kind",), hedges.counts)
+        self.metrics.watch_table("startline_exploration_usd", ("kind",), purses.counts)
         breakers = self.gateway.breakers
         self.metrics.watch_table(
             "startline_breakers", ("provider", "tier", "state"), lambda: breakers.counts(trio.current_time())
@@ -158,6 +161,7 @@ class Appliance:
         queues.watch("decompressions", lambda: gateway.bodies.decompressing.borrowed_tokens, DECOMPRESSIONS)
         queues.watch("asgi_inbox", lambda: max(map(len, self.lane.inboxes), default=0), INBOX_MESSAGES)
         queues.watch("races", gateway.slots.most_taken, settings.race_slots)
+        queues.watch("account_reads", lambda: self.store.accounts.questions, door.most)
         queues.watch("observed_attempts", lambda: len(gateway.observatory.running), MOST_OBSERVED)
         queues.watch("suspects", lambda: len(gateway.breakers.suspects), MOST_SUSPECTS)
         queues.watch("idle_provider_connections", self.pool.busiest, self.pool.idle_per_origin)

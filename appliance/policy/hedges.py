@@ -53,6 +53,10 @@ class Hedges:
         self.launched = 0
         self.capped = 0
 
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """What was counted, by kind."""
+        return {("launched",): self.launched, ("capped",): self.capped}
+
     def may(self, key_id: str, now_s: float) -> bool:
         """Whether a race of this key may be planned."""
         own, whole = self._keys.get(key_id), self._whole

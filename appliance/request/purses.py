@@ -4,6 +4,7 @@ The purses are policy/exploration.py's; here requests fill them, and pay from th
 started all the same. One purse is in nanodollars, one in answers of the second rung, for models without a price.
 """
 
+from appliance.domain.money import NANOS_PER_USD
 from appliance.domain.record import RequestRecord
 from appliance.policy.expense import Expense
 from appliance.policy.exploration import Exploration, need
@@ -30,6 +31,14 @@ class Purses:
     def spent_nanos(self) -> dict[str, tuple[float, float]]:
         """By organisation: what its requests with a window cost, and what of it was paid for looking."""
         return {of: (purse.spent, purse.used) for (of, priced), purse in self._purses.items() if priced}
+
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """The same in dollars, of all organisations together."""
+        sums = list(self.spent_nanos().values())
+        return {
+            ("requests",): sum(spent for spent, _ in sums) / NANOS_PER_USD,
+            ("looks",): sum(used for _, used in sums) / NANOS_PER_USD,
+        }
 
     def take_beside(self, work: Work, prospect: Prospect) -> bool:
         """Whether the cheapest rung, which is skipped, is started all the same; then it is paid for."""

@@ -19,6 +19,7 @@ QUEUES: tuple[tuple[str, str], ...] = (
     ("decompressions", "Bodies being decompressed in threads; others wait with their request."),
     ("asgi_inbox", "Parts of a body that wait for the web application, of the fullest request."),
     ("races", "Races of the organisation that runs most: `race_slots`, unless it has its own."),
+    ("account_reads", "Requests for accounts at the database; each waits 5 s at most."),
     ("observed_attempts", "Attempts that may outlive their request; beyond, losers are cut off as usual."),
     ("suspects", "Models and tiers of providers that have a breaker."),
     ("idle_provider_connections", "Connections kept for reuse, of the provider that has most."),

@@ -114,6 +114,12 @@ class Usage:
         self._limiter = trio.CapacityLimiter(_READERS)
         self._idle: list[apsw.Connection] = []
 
+    @property
+    def questions(self) -> int:
+        """Questions under way, those that wait for a connection included."""
+        now = self._limiter.statistics()
+        return now.borrowed_tokens + now.tasks_waiting
+
     async def page(self, which: UsageFilter, *, limit: int = 100, before: str | None = None) -> UsagePage:
         """At most `limit` requests, newest first. `before`: a page's `next`. Raises ValueError on another text."""
         where, values = conditions(which)

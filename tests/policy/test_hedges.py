@@ -20,7 +20,7 @@ def test_the_process_has_one_for_all_keys() -> None:
     hedges.take("one", 0.0)
     hedges.take("other", 0.0)
     assert not hedges.may("third", 4.9) and hedges.may("third", 5.0)
-    assert hedges.launched == 2
+    assert hedges.counts() == {("launched",): 2, ("capped",): 0}
 
 
 def test_a_promised_launch_is_made_and_paid_later() -> None:

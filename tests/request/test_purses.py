@@ -23,6 +23,8 @@ def test_each_organisation_has_its_own_and_money_is_not_mixed_with_answers() -> 
     assert purses.purse("one", PRICED).take(ADVANCE * 1000) and not purses.purse("one", PRICED).take(1)
     assert purses.purse("one", UNPRICED).take(ADVANCE * 1.0) and not purses.purse("one", UNPRICED).take(0.1)
     assert purses.spent_nanos() == {"one": (0.0, ADVANCE * 1000), "other": (0.0, 0.0)}
+    purses.purse("other", PRICED).paid(2e9, 1.0)
+    assert purses.counts() == {("requests",): 2.0, ("looks",): ADVANCE * 1000 / 1e9}
 
 
 def test_dearer_answers_later_make_the_purse_larger_and_not_fuller() -> None:

@@ -121,6 +121,8 @@ def test_each_metric_is_described() -> None:
             metrics.watch(name, lambda: 0.0)
     for name in (
         "startline_alarms",
+        "startline_exploration_usd",
+        "startline_hedges_total",
         "startline_breakers",
         "startline_breaker_skips_total",
         "startline_queue_depth",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from appliance.store.open import Store
 from appliance.store.usage import UsageFilter
@@ -81,6 +82,17 @@ async def test_groups(tmp_path: Path) -> None:
         assert await groups("key") == {"key_a": 4, "key_b": 1}
         assert await groups("provider") == {"openai": 4, "": 1}
         assert await groups("reason") == {"flex_won": 3, "flex_deadline": 1, "": 1}
+
+
+async def test_questions_that_wait_are_counted(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(store.accounts.request, "req_1")
+            while store.accounts.questions < 5:  # two read, three wait
+                await trio.lowlevel.checkpoint()
+            assert store.usage.questions == 0
+        assert store.accounts.questions == 0
 
 
 async def test_one_request(tmp_path: Path) -> None:
