@@ -1,4 +1,4 @@
-"""What the deadline engine costs: observations, a curve and plans, in microseconds.
+"""What the deadline engine costs: observations, a curve, plans, and a request's way through it, in microseconds.
 
 `python -m tests.bench.deadline` prints them.
 
@@ -9,6 +9,9 @@ built anew at most once a second for each level and tier, or when its counts hav
 from random import Random
 from timeit import repeat
 
+import trio
+from trio.testing import MockClock
+
 from appliance.policy import finish
 from appliance.policy.buckets import bucket
 from appliance.policy.histogram import Histogram
@@ -16,6 +19,10 @@ from appliance.policy.latency import SLOW, LatencyModel, Series, prior_of
 from appliance.policy.launch import Candidate, decide
 from appliance.policy.lengths import Lengths
 from appliance.policy.survival import estimate
+from appliance.request.admit import admit
+from appliance.request.work import Work
+from appliance.wire import openai_chat
+from tests.request.stage import Stage
 
 ROUNDS = 7
 
@@ -62,6 +69,51 @@ def figures(times: int = 300) -> dict[str, float]:
     return {name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6 for name, job in work.items()}
 
 
+def on_the_way(times: int = 300) -> dict[str, float]:
+    """The same for what a request with a window pays: its plan, and the flight of one attempt."""
+    found: dict[str, float] = {}
+
+    async def measure() -> None:
+        async with trio.open_nursery() as nursery:
+            stage = Stage(nursery, {}, settings={"reserve_s": {}})
+            stage.teach_usual()
+            engine, planner = stage.gateway.engine, stage.gateway.planner
+            call, _ = stage.prepare({"start_within": "10s", "stream": True})
+            work = Work(call)
+            access = stage.gateway.doorkeeper.access(call.key)
+            work.admitted = await admit(
+                call, openai_chat, stage.gateway.wishes, access, stage.settings, stage.gateway.bodies
+            )
+
+            def plan() -> None:
+                planner.plan(work)
+                stage.gateway.slots.give_back(call.key.organisation_id)
+
+            def plan_anew() -> None:
+                engine._decided.clear()
+                plan()
+
+            direct_call, _ = stage.prepare({})
+            direct = Work(direct_call)
+            direct.admitted = await admit(
+                direct_call, openai_chat, stage.gateway.wishes, access, stage.settings, stage.gateway.bodies
+            )
+            found.update(
+                {
+                    name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6
+                    for name, job in {
+                        "request: no race": lambda: planner.plan(direct),
+                        "request: race": plan,
+                        "request: race, anew": plan_anew,
+                    }.items()
+                }
+            )
+            nursery.cancel_scope.cancel()
+
+    trio.run(measure, clock=MockClock())
+    return found
+
+
 if __name__ == "__main__":
-    for name, cost in figures().items():
-        print(f"{name:<18} {cost:8.1f} µs")
+    for name, cost in (figures() | on_the_way()).items():
+        print(f"{name:<20} {cost:8.1f} µs")
