@@ -7,7 +7,7 @@ import msgspec
 
 Point = tuple[float, float]
 
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 34.0, 46.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 46.0, 46.0
 FONT = "font-family:system-ui,sans-serif"
 INK, GRID = "#333333", "#e2e2e2"
 
@@ -69,14 +69,13 @@ class Chart:
         self._parts.append(f'<path d="M{left} {bottom}V{top}H{right}V{bottom}Z" fill="{colour}"/>')
         self._named(name, colour)
 
-    def upright(self, x: float, text: str, colour: str = INK, *, lift: int = 0) -> None:
-        """A dashed line up from `x`, with a word beside it; `lift` puts the word so many lines lower."""
-        at, y = self._at_x(x), TOP + 12 + 15 * lift
+    def upright(self, x: float, text: str, colour: str = INK, *, left: bool = False) -> None:
+        """A dashed line up from `x`, with a word to the right or left of it."""
+        at, y = self._at_x(x), TOP + 12
         self._parts.append(
             f'<path d="M{at} {_round(TOP)}V{_round(self._height - BOTTOM)}" stroke="{colour}" stroke-dasharray="3 3"/>'
         )
-        near_end = self._x.place(x) > 0.7
-        anchor, shift = ("end", -5) if near_end else ("start", 5)
+        anchor, shift = ("end", -5) if left else ("start", 5)
         self._parts.append(
             f'<text x="{_round(float(at) + shift)}" y="{_round(y)}" text-anchor="{anchor}" fill="{colour}">'
             f"{escape(text)}</text>"
@@ -122,7 +121,7 @@ class Chart:
             f"{escape(self._x.label)}</text>"
         )
         self._parts.append(
-            f'<text x="6" y="{_round(TOP - 4)}" fill="{INK}" font-size="11">{escape(self._y.label)}</text>'
+            f'<text x="6" y="{_round(TOP - 10)}" fill="{INK}" font-size="11">{escape(self._y.label)}</text>'
         )
 
     def _named(self, name: str, colour: str) -> None:

@@ -108,7 +108,7 @@ def report(races: Sequence[Raced]) -> Report:
         until_unix_s=races[-1].at_unix_s,
         all=_line("all", races),
         left_early=len(races) - len(judged),
-        buckets=_buckets(judged),
+        buckets=_buckets([race for race in races if race.kept is not None]),
         unpredicted=sum(race.chance is None for race in races),
         targets=tuple(_line(name, rows) for name, rows in sorted(by_target.items())),
         models=tuple(_line(name, rows) for name, rows in sorted(by_model.items(), key=lambda pair: -len(pair[1]))),
@@ -155,7 +155,7 @@ def _buckets(judged: Sequence[Raced]) -> tuple[Bucket, ...]:
             continue
         predicted = fmean(race.chance for race in within if race.chance is not None)
         least = fmean(race.chance_least for race in within if race.chance_least is not None)
-        achieved = share_of(sum(race.met is True for race in within), len(within))
+        achieved = share_of(sum(race.kept is True for race in within), len(within))
         found.append(Bucket(low, high, predicted, least, achieved, achieved.holds(predicted)))
     return tuple(found)
 

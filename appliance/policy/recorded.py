@@ -42,8 +42,8 @@ class Raced(msgspec.Struct, frozen=True):
     """One request that had a deadline, with its attempts in the order of their launch.
 
     `met` None: the caller ended it before the deadline. `cheap` and `dear`: between which rungs it was decided; None
-    where the model has one tier only. `finish_s`: the deadline of the last byte, if there was one. `why` and the
-    chances are those of the plan, None in records that have none.
+    where the model has one tier only. `finish_s`: the deadline of the last byte, if there was one, which the
+    chances are then about. `why` and the chances are those of the plan, None in records that have none.
     """
 
     at_unix_s: float
@@ -62,9 +62,15 @@ class Raced(msgspec.Struct, frozen=True):
     dear: Rung | None = None
     size: int = 0
     finish_s: float | None = None
+    ended_in_time: bool | None = None
     why: str | None = None
     chance: float | None = None
     chance_least: float | None = None
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether came what the chances are about: the start in time, or the end; None: it cannot be judged."""
+        return self.met if self.finish_s is None else self.ended_in_time
 
     @property
     def winner(self) -> Tried | None:
@@ -96,6 +102,7 @@ def raced(request: RequestRecord, attempts: tuple[AttemptRecord, ...]) -> Raced 
         dear=dear,
         size=request.size_class,
         finish_s=request.finish_s,
+        ended_in_time=request.finish_met,
         why=forecast.why if forecast is not None else None,
         chance=forecast.chance if forecast is not None else None,
         chance_least=forecast.chance_least if forecast is not None else None,

@@ -82,7 +82,7 @@ class Round:
         """Serve all requests."""
         for case in self.cases.all:
             self._until(case.at_s)
-            if self._came - self._planned >= max(min(self._came // 8, PLANNED_FOR), self._came // 100):
+            if self._came - self._planned >= max(min(2 + self._came // 8, PLANNED_FOR), self._came // 100):
                 self._block, self._planned = self._block + 1, self._came
             self._came += 1
             _Request(self, case).begin()

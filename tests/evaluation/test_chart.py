@@ -17,7 +17,7 @@ def drawn() -> str:
     chart.line([(0.0, 0.3), (99.0, -4.0)], "#888888", "beyond the frame", dashed=True)
     chart.dot(5.0, 0.5, 0.4, 0.6, "#c0392b", "<dot>", hollow=True)
     chart.bar(2.0, 1.0, 0.0, 0.7, "#2e8b57")
-    chart.upright(9.0, "launch & race")
+    chart.upright(9.0, "launch & race", left=True)
     chart.text(1.0, 0.9, "here")
     return chart.svg()
 

@@ -84,6 +84,13 @@ def test_what_is_not_known_is_counted_and_not_judged() -> None:
         report([])
 
 
+def test_a_forecast_of_the_end_is_judged_by_the_end() -> None:
+    late = report([race(nth, finish_s=20.0, ended_in_time=nth % 2 == 0) for nth in range(100)])
+    assert late.buckets[0].achieved.hits == 50
+    assert late.all.met.hits == 100
+    assert report([race(nth, finish_s=20.0) for nth in range(100)]).buckets == ()
+
+
 def test_certain_and_hopeless_forecasts_have_their_buckets() -> None:
     found = report([race(0, chance=0.0, met=False), race(1, chance=1.0)])
     assert [(bucket.low, bucket.high) for bucket in found.buckets] == [(0.0, 0.5), (0.998, 1.0)]

@@ -1,0 +1,25 @@
+"""The back-test's bounds hold the truth about as often as they say.
+
+Of twenty seeds with 800 requests each (tests/policy/coverage.py) the share met was held in 19 and 19 and the cost in 19
+and 18, in the two cases here; this takes fewer and shorter runs.
+"""
+
+from collections import Counter
+
+import pytest
+
+from tests.policy.coverage import count
+
+SEEDS = 5
+
+
+@pytest.mark.slow
+def test_the_truth_lies_within_the_bounds_in_about_95_percent_of_seeds() -> None:
+    held: Counter[str] = Counter()
+    for case in ("queueing", "lognormal"):
+        found = count(case, range(SEEDS), 500)
+        assert found["width"] / SEEDS < 200, "bounds that hold everything say nothing"
+        held += found
+    assert held["seeds"] == 2 * SEEDS
+    # Of twenty at 95 % sixteen or fewer are held in one of sixty tries.
+    assert held["met"] + held["cost"] >= 17, held
