@@ -67,7 +67,8 @@ def moments(
 ) -> list[Moment]:
     """The events in order. `running`: the ordinals of attempts that have not ended yet, whatever their record says."""
     told: list[Moment] = []
-    won_s = min([one.to_start_s for one in attempts if one.outcome == "won" and one.to_start_s is not None], default=0)
+    starts_s = [one.to_start_s for one in attempts if one.outcome != "detached" and one.to_start_s is not None]
+    won_s = min(starts_s, default=0.0)
     for place, attempt in enumerate(attempts):
         told.append(Moment(attempt.start_s, "launched", attempt.ordinal, _why_launched(request, attempts, place)))
         told += _course(attempt, won_s, attempt.ordinal in running)
@@ -176,5 +177,7 @@ def _planned(forecast: Forecast, window_s: float | None) -> str:
             return f"{first} alone, safety {way}"
         case "dear_alone" | "both_at_once":
             return way
+        case "reserve":
+            return f"fixed {way}"
         case other:
             return f"{other.replace('_', ' ')}: {way}"

@@ -14,7 +14,7 @@ import trio
 
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import ApplianceFault, CallerFault
-from appliance.domain.record import REASONS
+from appliance.domain.record import REASONS, Forecast
 from appliance.domain.tier import Window, start_within_text
 from appliance.policy.explanation import RUNG_WORDS, Way, told, ways, word
 from appliance.policy.foresight import Prospect
@@ -156,7 +156,7 @@ class Explainer:
             "not_raced_for": asked.why_not_raced if hint == "not_raced" and window is not None else None,
             "plan": None if forecast is None else plan_view(forecast, plan.window_s, finish_s),
             "rungs": self._rungs(work, plan),
-            "considered": _considered(work.prospect) if forecast is not None else None,
+            "considered": None if forecast is None else _considered(work.prospect, forecast),
             "always_default_usd": dollars(self._default_nanos(work, plan)),
             "gives_up_s": plan.give_up_s,
         }
@@ -208,15 +208,16 @@ def _wish(admitted: Admitted) -> str:
     return admitted.passed_tier or start_within_text(admitted.wish)
 
 
-def _considered(prospect: Prospect | None) -> list[dict[str, Any]] | None:
-    """The ways that there were. Costs are beside that of the ladder's second rung alone."""
+def _considered(prospect: Prospect | None, forecast: Forecast) -> list[dict[str, Any]] | None:
+    """The ways that there were. None of them is chosen where something else decided."""
     if prospect is None:
         return None
-    return [_way(way, prospect) for way in ways(prospect.found)]
+    decision = prospect.found.decision
+    chosen = (decision.first, decision.second) if forecast.why == prospect.found.why else None
+    return [_way(way, prospect.ladder, (way.first, way.second) == chosen) for way in ways(prospect.found)]
 
 
-def _way(way: Way, prospect: Prospect) -> dict[str, Any]:
-    decision, ladder = prospect.found.decision, prospect.ladder
+def _way(way: Way, ladder: tuple[Rung, ...], chosen: bool) -> dict[str, Any]:
     return {
         "first": _named(ladder[way.first]),
         "second": None if way.second is None else _named(ladder[way.second]),
@@ -224,7 +225,7 @@ def _way(way: Way, prospect: Prospect) -> dict[str, Any]:
         "chance_least": _rounded(way.chance_least),
         "cost": round(way.cost, 4),
         "meets_target": way.meets,
-        "chosen": (way.first, way.second) == (decision.first, decision.second),
+        "chosen": chosen,
     }
 
 

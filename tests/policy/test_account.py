@@ -83,6 +83,8 @@ def test_what_is_left_running_is_detached_and_then_observed() -> None:
     stopped = attempt(2, "flex", 0.0, 4.0, "detached", cancel_cause="shutdown")
     unknown = attempt(2, "flex", 0.0, 2.0, "detached")
     assert (8.0, "observed", 2, "started") in told(request(), won, seen)
+    answering = attempt(1, "default", 0.0, 3.0, "cancelled", to_start_s=2.0)
+    assert told(request(), answering, unknown, running=frozenset({1}))[-1] == (2.0, "detached", 2, None)
     assert (10.0, "observed", 2, "silent") in told(request(), won, silent)
     assert (4.0, "observed", 2, "shutdown") in told(request(), won, stopped)
     assert [event for event in told(request(), won, unknown) if event[2] == 2][1:] == [(2.0, "detached", 2, None)]
@@ -119,6 +121,7 @@ ALONE = {"first": 1, "second": None, "launch_s": None}
         ({}, "latest launch 6.8 s of 10 s; 99.23 % for 99 %; 0.74 of default"),
         ({"why": "cheap_alone"}, "flex alone, safety launch 6.8 s of 10 s; 99.23 % for 99 %; 0.74 of default"),
         (ALONE | {"why": "dear_alone"}, "default at once; 99.23 % for 99 %; 0.74 of default"),
+        ({"why": "reserve"}, "fixed launch 6.8 s of 10 s; 99.23 % for 99 %; 0.74 of default"),
         ({"why": "both_at_once", "launch_s": 0.0}, "both at once; 99.23 % for 99 %; 0.74 of default"),
         ({"why": "infeasible", "chance": 0.8, "cost_nanos": None}, "infeasible: launch 6.8 s of 10 s; 80 % for 99 %"),
         (ALONE | {"why": "hedges_capped", "default_nanos": 0}, "hedges capped: default at once; 99.23 % for 99 %"),

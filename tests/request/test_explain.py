@@ -106,6 +106,7 @@ async def test_what_is_used_up_now_is_told_and_nothing_is_taken(clock: MockClock
     empty.take(trio.current_time())
     told = await explain(s, start_within="10s")
     assert (told["reason"], told["plan"]["word"]) == ("hedges_capped", "hedges_capped")
+    assert not any(way["chosen"] for way in told["considered"])
 
 
 async def test_what_holds_wherever_it_was_said(clock: MockClock, stage: Make) -> None:

@@ -17,7 +17,7 @@ async def test_the_facts_of_a_race(clock: MockClock, stage: Make) -> None:
     facts = {name[12:]: value for name, value in client.headers.items() if name.startswith("x-startline-")}
     assert float(facts.pop("overhead-ms")) == 0
     plan = facts.pop("plan")
-    assert plan.startswith("reserve: launch 5 s of 10 s; ") and plan.endswith(" % for 99 %")
+    assert plan.startswith("fixed launch 5 s of 10 s; ") and plan.endswith(" % for 99 %")
     assert facts == {
         "request-id": "req_0",
         "provider": "sim",
