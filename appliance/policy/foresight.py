@@ -53,13 +53,15 @@ def foresee(
             for place, (cost, share) in enumerate(zip(costs.costs, costs.shares, strict=True))
         ]
     )
+    asked = target
     if rest is None:
         decision = decide(rungs, window_s, target, Z)
     else:
         found = finish.decide(rungs, rest.generations(Z), window_s, rest.finish_s, target, Z)
         decision, window_s, target = found.decision, found.start_s, min(target + found.after, 1.0)
     chance = _chance(decision, rungs, window_s, rest, 0.0)
-    return Foresight(curves, rungs, decision, chance, _why(decision, rungs, window_s, target), window_s, target, rest)
+    why = _why(decision, rungs, window_s, target) if decision.feasible or chance >= asked else "infeasible"
+    return Foresight(curves, rungs, decision, chance, why, window_s, target, rest)
 
 
 def _chance(decision: Decision, rungs: tuple[Candidate, ...], start_s: float, rest: Rest | None, z: float) -> float:
@@ -70,9 +72,7 @@ def _chance(decision: Decision, rungs: tuple[Candidate, ...], start_s: float, re
 
 
 def _why(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, target: float) -> str:
-    """A word of domain.record.PLAN_WORDS."""
-    if not decision.feasible:
-        return "infeasible"
+    """A word of domain.record.PLAN_WORDS, for a decision that meets the target, at least by the estimate."""
     if decision.second is None:
         return "dear_alone"
     if decision.launch_s <= 0.0:

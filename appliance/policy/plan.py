@@ -4,8 +4,6 @@ Times are seconds after the clock start, which is the moment when the last byte 
 made before the first attempt; what is learned while it runs comes as `Replanned` to the race that runs it.
 """
 
-from itertools import pairwise
-
 import msgspec
 
 from appliance.domain.catalog import Rung
@@ -83,11 +81,18 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, rungs=tuple(kept), reason_hint="chain_advanced", check_s=None)
 
     def __post_init__(self) -> None:
-        times = [planned.launch_s for planned in self.rungs if planned.launch_s is not None]
-        if not times or times[0] != 0.0:
+        before: float | None = None
+        for planned in self.rungs:
+            at = planned.launch_s
+            if at is None:
+                continue
+            if before is None and at != 0.0:
+                break
+            if before is not None and at < before:
+                raise ValueError("a plan launches its rungs in order")
+            before = at
+        if before is None:
             raise ValueError("a plan launches its first rung at 0")
-        if any(after < before for before, after in pairwise(times)):
-            raise ValueError("a plan launches its rungs in order")
 
 
 def plan_direct(

@@ -106,10 +106,11 @@ async def test_an_operators_reserve_is_kept_and_its_chance_told(clock: MockClock
 
 async def test_a_new_installation_meets_the_target_first(clock: MockClock, learned: Make) -> None:
     s = learned(usual=False, flex=SILENCE, default=starts(1.0, "default"), provider={"abort_billing": "partial"})
-    client = await s.race()
+    client = await s.race(start_within="30s")
     assert client.began_s == 1.0
     told = s.request.forecast
-    assert told is not None and (told.why, told.samples) == ("infeasible", 0.0)
+    assert told is not None and (told.why, told.samples) == ("both_at_once", 0.0)
+    assert told.chance >= 0.99 > told.chance_least, "it is met as far as one can tell, which is not far"
 
 
 async def test_what_a_request_costs_decides_and_keys_differ_in_the_length_of_their_answers(
