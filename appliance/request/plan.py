@@ -33,7 +33,8 @@ from appliance.wire.translation.codecs import CODECS
 
 MOST_KEPT = 4096
 LONGEST_KEPT_BYTES = 512
-"""Ladders kept per organisation, and targets; their keys hold callers' texts: a full table is emptied."""
+MOST_LADDERS = 512
+"""Choices kept per organisation, targets, ladders in words; their keys hold callers' texts: a full table is emptied."""
 
 
 class _Routes:
@@ -275,7 +276,7 @@ class Planner:
         choices = routes.ladders.get(wanted)
         if choices is None:
             choices = self._chooser.steps(routes.routing, work, admitted, steps)
-            if len(routes.ladders) >= MOST_KEPT:
+            if len(routes.ladders) >= MOST_LADDERS:
                 routes.ladders.clear()
             routes.ladders[wanted] = choices
         work.provider, work.model = choices[0].provider, choices[0].model
@@ -291,10 +292,11 @@ class Planner:
             if not rungs:
                 raise self._breakers.fault(choices[0].provider, choices[0].rungs, now_s)
         rungs = tuple([rung for _, rung in places])
+        whole = rungs[0] is choices[0].rungs[0]
         if window is None:
-            return plan_direct(rungs[0], give_up_s, "tier_direct").then(rungs[1:])
+            return plan_direct(rungs[0], give_up_s, "tier_direct" if whole else "chain_advanced").then(rungs[1:])
         if len(rungs) == 1:
-            reason = "flex_breaker_open" if work.skipped else "not_raced"
+            reason = "flex_breaker_open" if not whole else "flex_won" if work.skipped else "not_raced"
             return plan_direct(rungs[0], give_up_s, reason, window.seconds, window.target)
         others = (*rungs[2:], rungs[0])
         if not asked.raceable:

@@ -115,6 +115,32 @@ async def test_full_slots_and_open_breakers_leave_the_others(clock: MockClock, s
     s.gateway.slots.give_back("org_test")
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected", "hint"),
+    [
+        ({}, [(*ELSEWHERE, 0.0), (*DEFAULT, None)], "chain_advanced"),
+        ({"start_within": "30s"}, [(*ELSEWHERE, 0.0), (*DEFAULT, 25.0)], None),
+        ({"start_within": "30s", "ladder": LADDER}, [(*ELSEWHERE, 0.0)], "flex_breaker_open"),
+        ({"start_within": "30s", "ladder": LADDER[::-1]}, [(*ELSEWHERE, 0.0)], "flex_won"),
+    ],
+)
+async def test_a_rung_whose_breaker_is_open_is_left_out(
+    clock: MockClock,
+    stage: Make,
+    fields: dict[str, Any],
+    expected: list[tuple[str, str, str | None, float | None]],
+    hint: str | None,
+) -> None:
+    s = stage(
+        scripts={"standard_only": streamed(at_s=1.0)}, flex=refuses(0.0, 500, "server_error"),
+        settings={"breaker_failures": 1},
+    )  # fmt: skip
+    s.directory.with_provider("claude", "sk-ant", **(PROVIDER | {"base_url": "http://claude.test/v1"}))
+    assert (await s.call(start_within="flex")).status == 500
+    plan = await planned(s, **({"ladder": [*LADDER, f"sim/{MODEL}"]} | fields))
+    assert (told(plan), plan.reason_hint) == (expected, hint)
+
+
 async def test_the_engine_decides_over_the_whole_ladder(clock: MockClock, stage: Make) -> None:
     """A cheap rung that is known to be hopeless is left out for one of another provider; it stays the last resort."""
     s = stage(flex=SILENCE, settings={"reserve_s": {}}, provider={"abort_billing": "full"})
