@@ -1,9 +1,14 @@
 """`startline race report`: the figures as text and JSON, and a page; what is not there is said."""
 
 import pytest
+import trio
 
+from appliance.cli.race_watch import play
+from appliance.cli.selftest import selftest_world
+from appliance.cli.stage import staged
 from tests.cli.races import with_races
 from tests.cli.terminal import Terminal
+from tests.cli.test_race_watch import DEADLINE, WON
 
 
 def test_the_figures(terminal: Terminal) -> None:
@@ -51,3 +56,20 @@ def test_the_page_is_written(terminal: Terminal) -> None:
     assert terminal.json("race", "report", "--html", str(folder / "again.html"))["all"]["requests"] == 400
     nowhere = str(folder / "none" / "report.html")
     assert "No such file" in terminal.run("race", "report", "--html", nowhere, status=1).stderr
+
+
+async def test_what_a_running_server_records_is_reported(terminal: Terminal) -> None:
+    async with staged(selftest_world()) as stage:
+        for scene in (WON, DEADLINE, WON):
+            assert (await play(stage, scene, lambda *_: None)).wrong == ()
+        terminal.environment["STARTLINE_DATA_FOLDER"] = str(stage.folder)
+
+        def look() -> None:
+            found = terminal.json("race", "report")
+            assert (found["all"]["requests"], found["all"]["met"]["hits"]) == (3, 3)
+            assert (found["flex"]["hits"], found["launched"]["hits"]) == (2, 1)
+            assert found["reasons"] == [["flex_won", 2], ["flex_deadline", 1]]
+            assert found["unpredicted"] == 0, "the engine has planned each"
+            assert found["money"]["losers_nanos"] > 0
+
+        await trio.to_thread.run_sync(look)

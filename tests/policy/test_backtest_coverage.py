@@ -10,16 +10,16 @@ import pytest
 
 from tests.policy.coverage import count
 
-SEEDS = 5
+SEEDS = 4
 
 
 @pytest.mark.slow
 def test_the_truth_lies_within_the_bounds_in_about_95_percent_of_seeds() -> None:
     held: Counter[str] = Counter()
     for case in ("queueing", "lognormal"):
-        found = count(case, range(SEEDS), 500)
+        found = count(case, range(SEEDS), 450)
         assert found["width"] / SEEDS < 200, "bounds that hold everything say nothing"
         held += found
     assert held["seeds"] == 2 * SEEDS
-    # Of twenty at 95 % sixteen or fewer are held in one of sixty tries.
-    assert held["met"] + held["cost"] >= 17, held
+    # Of sixteen at 95 % twelve or fewer are held in one of a hundred and forty tries.
+    assert held["met"] + held["cost"] >= 13, held
