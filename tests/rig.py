@@ -332,7 +332,7 @@ async def running(
 
 async def _furnish(rig: Rig, base_url: str) -> None:
     store, now = rig.appliance.store, int(time.time_ns() // 10**9)
-    organisation = await store.organisations.create("acme", now_unix_s=now)
+    organisation = await store.organisations.create("acme", now_unix_s=now, explore=False)
     organisation_id = organisation.organisation_id
     rig.key, rig.token = await store.api_keys.create(organisation_id, "inference", "laptop", now_unix_s=now)
     _, rig.management_token = await store.api_keys.create(organisation_id, "management", "desk", now_unix_s=now)

@@ -44,6 +44,10 @@ def told(attempt: dict[str, Any]) -> str:
             end = f"began its answer at {seconds(attempt['to_start_s'])}: won"
         case "lost" | "cancelled" | "client_gone":
             end = f"closed at {seconds(attempt['end_s'])}: {outcome.replace('_', ' ')}"
+        case "detached":
+            begun = attempt["to_start_s"]
+            seen = f"until {seconds(attempt['end_s'])}: no start" if begun is None else f"started at {seconds(begun)}"
+            end = f"lost, left running, {seen}"
         case _:
             why = attempt["provider_code"] or attempt["error_code"] or attempt["status"] or ""
             end = f"{outcome} at {seconds(attempt['end_s'])}{f' ({why})' if why else ''}"

@@ -76,6 +76,31 @@ class Exploration:
         return True
 
 
+class Look:
+    """What was taken from a purse, so that an attempt may be left running: the price of its whole answer."""
+
+    __slots__ = ("_priced", "_purse", "_share", "_taken")
+
+    def __init__(self, purse: Exploration, taken: float, share: float, priced: bool) -> None:
+        self._purse = purse
+        self._taken = taken
+        self._share = share
+        self._priced = priced
+
+    def came_to(self, started: bool, nanos: int | None) -> None:
+        """It cost so much, if it has started; silent to its end it costs what it would have cost cut off. Once only.
+
+        What is not known is taken for the whole price; a call that was cut off in the queue for nothing.
+        """
+        cost = 0.0
+        if started:
+            cost = self._taken * self._share
+            if self._priced:
+                cost = self._taken if nanos is None else min(float(nanos), self._taken)
+        self._purse.refund(self._taken - cost)
+        self._taken = 0.0
+
+
 def need(cheap: Curve, window_s: float, skipped: bool) -> float:
     """How much of the share is worth putting aside, 0 to 1: the tail's variance beside the one that is good enough."""
     late = cheap.late_at(window_s)

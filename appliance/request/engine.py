@@ -76,8 +76,8 @@ class Engine:
     ) -> Plan:
         """The plan over a ladder of two rungs or more, each of the provider at the same place.
 
-        `explore`: a skipped cheap rung may be started beside the first, if the organisation's purse has the money;
-        `purses.forgo` gives it back.
+        `explore`: a skipped cheap rung may be started beside the first, and the first be left running if it loses, if
+        the organisation's purse has the money; `purses.forgo` gives it back.
         """
         call, window_s = work.call, window.seconds
         now_s, key_id = call.arrived_s, call.key.key_id
@@ -111,7 +111,11 @@ class Engine:
         if hint is not None and decision is not None:
             plan = plan_decided(ladder, decision, window_s, give_up_s)
         told = forecast(prospect, *tokens, decision, why)
-        return msgspec.structs.replace(plan, target=window.target, forecast=told, reason_hint=hint or plan.reason_hint)
+        plan = msgspec.structs.replace(plan, target=window.target, forecast=told, reason_hint=hint or plan.reason_hint)
+        first = plan.first
+        if explore and plan.races and (work.reserved or self.purses.take_linger(work, prospect, first)):
+            plan = msgspec.structs.replace(plan, linger=frozenset({first}))
+        return plan
 
     # -- while it runs -------------------------------------------------------------------------------------------------
 

@@ -201,10 +201,14 @@ class Launcher:
     def let_go(self, one: Observation, until_s: float) -> None:
         """Leave an attempt running until then: another one has won."""
         flight = self._flights.pop(one.attempt, None) if self._flights else None
-        self._gateway.observatory.let_go(one, self._work, flight, until_s)
+        look, self._work.look = self._work.look, None
+        self._gateway.observatory.let_go(one, self._work, flight, look, until_s)
 
     def land(self) -> None:
         """The race is over: attempts that were cut off while silent have said all that they will."""
+        if self._work.look is not None:
+            self._work.look.came_to(started=False, nanos=None)
+            self._work.look = None
         if not self._flights:
             return
         work, call = self._work, self._call

@@ -11,6 +11,7 @@ import trio
 
 from appliance.domain.record import AttemptRecord, CancelCause
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
+from appliance.policy.exploration import Look
 from appliance.policy.latency import Flight
 from appliance.upstream.attempt import Attempt
 
@@ -35,6 +36,7 @@ class Observation:
         "flight",
         "key_id",
         "let_go_s",
+        "look",
         "most_output_tokens",
         "organisation_id",
         "over",
@@ -56,6 +58,7 @@ class Observation:
         self.let_go_s: float | None = None
         self.cause: CancelCause | None = None
         self.flight: Flight | None = None
+        self.look: Look | None = None
         self.record: AttemptRecord | None = None
         self.told: Tokens = UNKNOWN_TOKENS
         self.bug: Exception | None = None

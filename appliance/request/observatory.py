@@ -14,12 +14,13 @@ import structlog
 import trio
 
 from appliance.domain.record import Observed, Settled
+from appliance.policy.exploration import Look
 from appliance.policy.latency import Flight
 from appliance.policy.prices import PriceTable
 from appliance.request.breakers import Breakers
 from appliance.request.engine import Engine
+from appliance.request.late import late_cost, observed_record
 from appliance.request.observation import Observation
-from appliance.request.settle import observed_record
 from appliance.request.work import Work
 from appliance.store.ports import Ledger
 from appliance.upstream.attempt import Attempt
@@ -80,11 +81,11 @@ class Observatory:
         nursery.start_soon(self._run, one, secret)
         return one
 
-    def let_go(self, one: Observation, work: Work, flight: Flight | None, until_s: float) -> None:
+    def let_go(self, one: Observation, work: Work, flight: Flight | None, look: Look | None, until_s: float) -> None:
         """The race was won by another one: leave this attempt running, at the longest until then."""
         admitted = work.admitted
         one.most_output_tokens = admitted.asked.max_output_tokens if admitted is not None else None
-        one.flight = flight
+        one.flight, one.look = flight, look
         work.linger(one)
         one.let_go(until_s, self._now_s())
         if one.over:  # in the same instant, and the race has told the breakers
@@ -130,6 +131,9 @@ class Observatory:
         if one.flight is not None:
             self._engine.landed(one.flight, attempt, one.cause != "shutdown", now_s)
             one.flight = None
+        if one.look is not None:
+            one.look.came_to(attempt.started_s is not None, late_cost(one, self._prices).nanos)
+            one.look = None
         if one.record is not None:
             record = observed_record(one, one.record, self._prices)
             observed = Observed(record.request_id, one.organisation_id, one.key_id, record)

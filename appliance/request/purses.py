@@ -1,13 +1,14 @@
 """What each organisation has to spend on looking. The rule: taken before a look, given back what it did not cost.
 
 The purses are policy/exploration.py's; here requests fill them, and pay from them for a skipped cheap rung that is
-started all the same. One purse is in nanodollars, one in answers of the second rung, for models without a price.
+started all the same, and for a loser that is left running until it starts. One purse is in
+nanodollars, one in answers of the second rung, for models without a price.
 """
 
 from appliance.domain.money import NANOS_PER_USD
 from appliance.domain.record import RequestRecord
 from appliance.policy.expense import Expense
-from appliance.policy.exploration import Exploration, need
+from appliance.policy.exploration import Exploration, Look, need
 from appliance.policy.foresight import Prospect
 from appliance.request.work import Work
 
@@ -49,8 +50,27 @@ class Purses:
         work.reserved = cost
         return True
 
+    def take_linger(self, work: Work, prospect: Prospect, place: int) -> bool:
+        """Whether this rung may be left running if another one wins.
+
+        Where an abandoned attempt is billed in full that costs nothing.
+        """
+        costs = prospect.costs
+        share = costs.shares[place]
+        if share >= 1.0:
+            return True
+        cost = costs.costs[place] if costs.nanos is None else float(costs.nanos[place])
+        purse = self.purse(work.call.key.organisation_id, costs)
+        if not purse.take(cost):
+            return False
+        work.look = Look(purse, cost, share, costs.nanos is not None)
+        return True
+
     def forgo(self, work: Work) -> None:
-        """The look that was paid for is not made."""
+        """The looks that were paid for are not made."""
+        if work.look is not None:
+            work.look.came_to(started=False, nanos=None)
+            work.look = None
         if work.reserved and work.prospect is not None:
             self.purse(work.call.key.organisation_id, work.prospect.costs).refund(work.reserved)
             work.reserved = 0.0

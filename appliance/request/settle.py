@@ -7,7 +7,7 @@ attempt used is the provider's word, else an estimate that says so; a price or a
 import msgspec
 
 from appliance.domain.catalog import Provider, Rung
-from appliance.domain.money import NOT_CHARGED, Cost, Rates, cost_of, total_of
+from appliance.domain.money import NOT_CHARGED, Cost, Rates, total_of
 from appliance.domain.preset import MARK
 from appliance.domain.record import AttemptRecord, Begun, Forecast, RequestRecord, Settled
 from appliance.domain.tier import Window, canonical_tier, recorded_tier, start_within_text
@@ -17,8 +17,7 @@ from appliance.policy.estimate import Seen, begun_cost, counterfactual, estimate
 from appliance.policy.plan import Plan
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
-from appliance.request.observation import Observation
-from appliance.request.work import Work, outcome_of_lost
+from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
 
 UNLISTED = "(unlisted)"
@@ -38,7 +37,7 @@ def begun_record(work: Work, plan: Plan, prices: PriceTable) -> Begun:
         if work.ladder is not None:
             rates = prices.rates(*work.ladder.reference)
         else:
-            rates = prices.rates(_price_as(work.provider), work.model or "", rungs[-1].tier)
+            rates = prices.rates(price_as(work.provider), work.model or "", rungs[-1].tier)
         most_tokens, billing = admitted.asked.max_output_tokens, work.provider.abort_billing
         estimate = begun_cost(call.received_bytes, most_tokens, rates, billing).nanos
     return Begun(  # by position, as the records below
@@ -96,7 +95,7 @@ def settled_record(work: Work, prices: PriceTable, now_s: float) -> Settled:
         attempts.append(record)
         costs.append(cost)
         if attempt is winner and provider is not None:
-            reference = (_price_as(provider), work.model or "", "default")
+            reference = (price_as(provider), work.model or "", "default")
             default_rates = prices.rates(*(reference if work.ladder is None else work.ladder.reference))
             same = rates is not None and rates is default_rates
             default_nanos = (cost if same else counterfactual(record.tokens, default_rates)).nanos
@@ -227,7 +226,7 @@ def _attempt_record(
     tier = recorded_tier(canonical_tier(served)) if served is not None else None
     rates, cost = None, NOT_CHARGED
     if tokens is not NO_TOKENS:
-        rates = prices.rates(_price_as(provider), rung.model, tier or rung.tier)
+        rates = prices.rates(price_as(provider), rung.model, tier or rung.tier)
         cost = work.cost_at(tokens, rates)
     start_s, end_s, started_s, content_s = attempt.start_s, attempt.end_s, attempt.started_s, attempt.content_s
     record = AttemptRecord(  # by position, as above
@@ -254,43 +253,9 @@ def _attempt_record(
         attempt.retries,
         reader.events if reader is not None else 0,
         attempt.received_bytes,
-        prices.row(_price_as(provider), rung.model, tier or rung.tier) if rates is not None else None,
+        prices.row(price_as(provider), rung.model, tier or rung.tier) if rates is not None else None,
     )
     return record, cost, rates
-
-
-def observed_record(one: Observation, before: AttemptRecord, prices: PriceTable) -> AttemptRecord:
-    """What an attempt came to that was left running, where its request's record said so much `before`."""
-    attempt, zero_s = one.attempt, one.zero_s
-    provider, reader, fault, rung = attempt.target.provider, attempt.reader, attempt.fault, attempt.rung
-    served = attempt.tier_told or (reader.tier if reader is not None else None)
-    tier = recorded_tier(canonical_tier(served)) if served is not None else None
-    tokens = _tokens_told_or_guessed(attempt, one.most_output_tokens, one.told)
-    rates, cost = None, NOT_CHARGED
-    if tokens is not NO_TOKENS:
-        rates = prices.rates(_price_as(provider), rung.model, tier or rung.tier)
-        cost = cost_of(tokens, rates)
-    end_s, started_s, content_s = attempt.end_s, attempt.started_s, attempt.content_s
-    return msgspec.structs.replace(
-        before,
-        tier_served=tier,
-        end_s=before.end_s if end_s is None else end_s - zero_s,
-        outcome="detached" if fault is None else outcome_of_lost(attempt, fault),
-        cancel_cause=one.cause,
-        to_start_s=started_s - zero_s if started_s is not None else None,
-        to_content_s=content_s - zero_s if content_s is not None else None,
-        status=attempt.head.status if attempt.head is not None else None,
-        error_code=fault.code if fault is not None else None,
-        provider_code=fault.provider_code if fault is not None else None,
-        tokens=tokens,
-        cost_nanos=cost.nanos,
-        cost_state=cost.state,
-        provider_response_id=reader.response_id if reader is not None else None,
-        retries=attempt.retries,
-        events=reader.events if reader is not None else 0,
-        received_bytes=attempt.received_bytes,
-        price_row=prices.row(_price_as(provider), rung.model, tier or rung.tier) if rates is not None else None,
-    )
 
 
 def _tokens(work: Work, attempt: Attempt) -> Tokens:
@@ -300,10 +265,10 @@ def _tokens(work: Work, attempt: Attempt) -> Tokens:
     if attempt is work.winner and work.tokens.certainty == "known":
         return work.tokens
     most_tokens = work.admitted.asked.max_output_tokens if work.admitted is not None else None
-    return _tokens_told_or_guessed(attempt, most_tokens, work.tokens)
+    return tokens_told_or_guessed(attempt, most_tokens, work.tokens)
 
 
-def _tokens_told_or_guessed(attempt: Attempt, most_output_tokens: int | None, told: Tokens) -> Tokens:
+def tokens_told_or_guessed(attempt: Attempt, most_output_tokens: int | None, told: Tokens) -> Tokens:
     """`told`: what the winner was told, who was asked the same."""
     reader, fault = attempt.reader, attempt.fault
     if reader is not None and reader.usage is not None:
@@ -330,7 +295,8 @@ def _tokens_told_or_guessed(attempt: Attempt, most_output_tokens: int | None, to
     return tokens
 
 
-def _price_as(provider: Provider) -> str:
+def price_as(provider: Provider) -> str:
+    """The name by which the price list knows a provider."""
     return provider.price_as or provider.kind
 
 
@@ -339,7 +305,7 @@ def _model_known(work: Work, prices: PriceTable) -> bool:
     provider, model = work.provider, work.model
     if provider is None or model is None:
         return False
-    return (provider.models is not None and model in provider.models) or prices.names(_price_as(provider), model)
+    return (provider.models is not None and model in provider.models) or prices.names(price_as(provider), model)
 
 
 def _model_asked(work: Work, known: bool) -> str:

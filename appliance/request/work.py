@@ -9,6 +9,7 @@ from appliance.domain.errors import Fault
 from appliance.domain.money import Cost, Rates, cost_of
 from appliance.domain.record import AttemptOutcome, CancelCause
 from appliance.domain.tokens import UNKNOWN_TOKENS, Tokens
+from appliance.policy.exploration import Look
 from appliance.policy.foresight import Prospect
 from appliance.policy.plan import Plan
 from appliance.request.admit import Admitted
@@ -54,6 +55,7 @@ class Work:
         "held_up",
         "ladder",
         "lingering",
+        "look",
         "model",
         "plan",
         "prospect",
@@ -94,6 +96,7 @@ class Work:
         self.settled = False
         self.held_up = False  # whether the client was seen to be slow to take its answer
         self.prospect: Prospect | None = None  # what the plan rests on, where the engine made it
+        self.look: Look | None = None  # what was taken from the purse, so that its first attempt may be left running
         self.reserved = 0.0  # taken from the purse for a look that this request is
         self.size = 0  # size class of the prompt, where it is of a model that is raced
         self.skipped: tuple[Rung, ...] = ()  # whose breakers are open

@@ -20,6 +20,13 @@ def test_a_race_is_drawn_to_scale() -> None:
     assert won.endswith("asked at 1.000 s, began its answer at 2.000 s: won")
 
 
+def test_what_a_loser_came_to_that_was_left_running() -> None:
+    [line] = bars({"attempts": [attempt("flex", 0, 7.0, 7.0, "detached")]})
+    assert line.endswith("asked at 0.000 s, lost, left running, started at 7.000 s")
+    [line] = bars({"attempts": [attempt("flex", 0, None, 9.0, "detached")]})
+    assert line.endswith("left running, until 9.000 s: no start")
+
+
 def test_a_refusal_says_why() -> None:
     [line] = bars({"attempts": [attempt(None, 0, None, 0.1, "refused", provider_code="resource_unavailable")]})
     assert line.startswith("no tier ") and line.endswith("refused at 0.100 s (resource_unavailable)")

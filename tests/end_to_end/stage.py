@@ -163,6 +163,7 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         gemini += ["--abort-billing", "full", "--base-url", provider_url.removesuffix("/v1") + "/v1beta"]
         command(*gemini, environ=environ, given=PROVIDER_SECRET)
         made = msgspec.json.decode(command("key", "create", "--name", "end", "--json", environ=environ))
+        command("organisation", "set", "default", "--no-explore", environ=environ)  # losers are cut off, each time
         stage = Stage(server, f"http://{address}", provider_url, made["key"], data_folder, environ)
         yield stage
         stage.close()

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tests.end_to_end.asking import chat, response
-from tests.end_to_end.processes import command
+from tests.end_to_end.processes import command, until
 from tests.end_to_end.records import check
 from tests.end_to_end.stage import Json, Stage, Told
 
@@ -99,6 +99,41 @@ def test_the_deadline_passes_and_the_answer_still_comes(stage: Stage, api: str) 
     assert told.request["deadline_met"] is False and told.request["status"] == 200
     assert told.request["reason"] == "flex_deadline"
     check(told, entries)
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_loser_is_left_running_to_its_start_or_the_deadline(stage: Stage, starts: bool) -> None:
+    mark = stage.mark()
+    command("organisation", "set", "default", "--explore", environ=stage.environ)
+    try:
+        asked = chat(
+            "look", mark, f"flex.start={1.7 if starts else 30},flex.tokens_per_s=20,tokens=40", extra_body=WINDOW
+        )
+        with stage.client() as client:
+            headers, _ = say(client, "chat", True, asked)
+    finally:
+        command("organisation", "set", "default", "--no-explore", environ=stage.environ)
+    assert "detached@1." in headers["x-startline-race"]
+    flex, default = stage.served(mark)
+    assert (flex["outcome"], default["outcome"]) == ("client_gone", "completed")
+    (told,) = stage.take()
+    request_id = told.request["request_id"]
+    loser = until(lambda: closed(stage.admin(f"usage/{request_id}")), "the record of what it came to")
+    assert loser["cancel_cause"] == ("lost_race" if starts else "too_slow")
+    assert (loser["to_start_s"] is not None) is starts
+    assert 1.5 < loser["end_s"] < 3.5, "its start, or the deadline: the request had long ended"
+    row = stage.admin(f"usage/{request_id}")
+    assert row["request"]["cost_nanos"] == sum(attempt["cost_nanos"] for attempt in row["attempts"])
+    told_later = [msgspec.json.decode(line) for line in command(
+        "archive", "cat", "--kind", "observed", "--request", request_id, "--json", environ=stage.environ
+    ).splitlines()]  # fmt: skip
+    assert [one["attempt"]["end_s"] for one in told_later] == [loser["end_s"]]
+
+
+def closed(row: Json) -> Json | None:
+    """The first attempt, once it is told why it was closed."""
+    loser: Json = row["attempts"][0]
+    return loser if loser["outcome"] == "detached" and loser["cancel_cause"] is not None else None
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])

@@ -1,9 +1,10 @@
 """The purse for looking: bounded by a share of what is spent, less as more is known, off when it is to be off."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.policy.exploration import ADVANCE, LEAST_NEED, LEAST_NEED_SKIPPED, SHARE, Exploration, need
+from appliance.policy.exploration import ADVANCE, LEAST_NEED, LEAST_NEED_SKIPPED, SHARE, Exploration, Look, need
 from appliance.policy.histogram import Decay, Histogram
 from appliance.policy.launch import Candidate, Decision
 from appliance.policy.survival import estimate, log_normal
@@ -79,3 +80,24 @@ def test_what_a_look_did_not_cost_is_there_for_the_next_one() -> None:
     assert purse.used == 0.0
     purse.refund(100.0)
     assert sum(purse.leave_running(rungs()[0]) for _ in range(100)) == 10, "but never more than the purse holds"
+
+
+@pytest.mark.parametrize(
+    ("started", "nanos", "cost"),
+    [(False, 700, 0), (True, 700, 700), (True, 5000, 1000), (True, None, 1000), (True, 0, 0)],
+)
+def test_a_look_gives_back_what_it_did_not_cost_once(started: bool, nanos: int | None, cost: float) -> None:
+    purse = Exploration(1000.0)
+    assert purse.take(1000.0)
+    look = Look(purse, 1000.0, 0.25, priced=True)
+    look.came_to(started, nanos)
+    assert purse.used == cost
+    look.came_to(started=False, nanos=None)
+    assert purse.used == cost
+
+
+def test_a_look_without_a_price_costs_the_share_of_an_abandoned_answer() -> None:
+    purse = Exploration(1.0)
+    assert purse.take(0.5)
+    Look(purse, 0.5, 0.25, priced=False).came_to(started=True, nanos=None)
+    assert purse.used == 0.125

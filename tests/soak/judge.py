@@ -118,10 +118,13 @@ class Judge:
             return ""
         if len(entries) > len(row.attempts):
             return "the provider saw more than was recorded"
+        seen_to_their_start = {attempt["tier_sent"] for attempt in row.attempts if attempt["outcome"] == "detached"}
         for entry, began_s in entries:
             if entry.outcome == "open":
                 return "the provider still works for it"
-            if left.left_s is not None and entry.gone_s is not None and entry.outcome == "client_gone":
+            if entry.tier_asked in seen_to_their_start:
+                self.counts["losers left running"] += 1
+            elif left.left_s is not None and entry.gone_s is not None and entry.outcome == "client_gone":
                 delay_s = began_s + entry.gone_s - left.left_s
                 if delay_s > 0:  # else it had lost its race, or failed, before
                     self.delays.append(Delay(delay_s, entry.head_s is not None, left))
@@ -141,7 +144,7 @@ class Judge:
             if (request["status"] == 499) == bool(request["sent_bytes"]):
                 return "the status of a client that left"
             for attempt in attempts:
-                if attempt["outcome"] not in ("client_gone", "lost", "refused", "failed", "won"):
+                if attempt["outcome"] not in ("client_gone", "lost", "detached", "refused", "failed", "won"):
                     return f"an attempt of a client that left is {attempt['outcome']}"
                 if attempt["outcome"] == "client_gone" and attempt["cancel_cause"] != "client_gone":
                     return "an attempt ended with its client, and its cause is another"
@@ -158,7 +161,7 @@ class Judge:
             return "the cost of the request is not that of its attempts"
         heard = Counter(entry.tier_asked for entry, _ in entries)
         for attempt in attempts:
-            if attempt["outcome"] in ("client_gone", "lost") and heard[attempt["tier_sent"]]:
+            if attempt["outcome"] in ("client_gone", "lost", "detached") and heard[attempt["tier_sent"]]:
                 # What was sent whole is estimated, since its provider may bill it.
                 if attempt["cost_state"] not in ("estimated", "known") or attempt["cost_nanos"] <= 0:
                     return "an attempt that its provider worked for is said to cost nothing"

@@ -106,6 +106,8 @@ def _held(made: appliance.app.Appliance) -> dict[str, int]:
         "probes": len(gateway.breakers._probes),
         "connections": door.connections,
         "calls": _calls(made),
+        "observed_attempts": len(gateway.observatory.running),
+        "flights": sum(len(level.flights) for level in gateway.engine.model._levels.values()),
         "farewells": door.farewells,
         "watched_sockets": len(made.front.hangups._watched),
         "fast_connections": len(made.front.fast),
