@@ -110,3 +110,22 @@ def lead_astray(manager: httpx.Client, caller: httpx.Client, core: Core) -> None
         told = caller.post("/v1/chat/completions", json={"model": f"astray-{at}/{core['model']}", "messages": []})
         assert told.status_code == (502 if at < 2 else 404), told.text
         assert manager.delete(f"/admin/v1/providers/astray-{at}").status_code == (200 if at < 2 else 404)
+
+
+def ask_of_requests(client: httpx.Client, key: str, canary: Canary, core: Core) -> None:
+    """What would be done with requests, and the account of some: good, refused, unknown."""
+    headers = {"authorization": f"Bearer {key}"}
+    body: dict[str, Any] = {
+        "model": "gpt-5.4-nano",
+        "start_within": "10s",
+        "messages": [{"role": "user", "content": canary("prompt")}],
+        "metadata": {"a": canary("metadata")},
+    }
+    assert client.post("/v1/explain", json=body, headers=headers).status_code == 200
+    for wrong in ({"model": canary("model")}, {"start_within": canary("tier")}, {"preset": core["model"]}):
+        client.post("/v1/explain", json=body | wrong, headers=headers)
+    client.post("/v1/explain", content=core["badjson"].encode(), headers=headers)
+    client.post(f"/v1/explain?endpoint={core['query']}&model={quote(canary('model'))}", json=body, headers=headers)
+    client.post(f"/v1/explain?endpoint=generateContent&model={core['model']}", json=body, headers=headers)
+    client.get(f"/v1/requests/{core['path']}", headers=headers)
+    client.get(f"/v1/requests/{quote(canary('path'), safe='')}?{core['query']}", headers=headers)

@@ -23,7 +23,7 @@ import msgspec
 import pytest
 import zstandard
 
-from tests.end_to_end.canary_dialects import lead_astray, talk_anthropic, talk_gemini
+from tests.end_to_end.canary_dialects import ask_of_requests, lead_astray, talk_anthropic, talk_gemini
 from tests.end_to_end.canary_server import FATAL, LAYERS
 from tests.end_to_end.processes import ROOT, Program, command, environment, program, until
 from tests.end_to_end.stage import WORLD
@@ -380,6 +380,7 @@ def test_nothing_that_passes_through_is_written_down(site: Site) -> None:
         del client.headers["authorization"]
         talk_anthropic(client, key, canary, CORE)
         talk_gemini(client, key, canary, CORE)
+        ask_of_requests(client, key, canary, CORE)
     _misbehave(site)
     _alive(site)
     assert _leaks(site) == []

@@ -150,6 +150,17 @@ def _cases() -> dict[str, Case]:
         "models, head": Case("/v1/models", method="HEAD"),
         "one model": Case("/v1/models/gpt-5.4", method="GET", status=-1),
         "one model of a provider": Case("/api/v1/models/sim/gpt-5.4%20x", method="GET", status=-1),
+        "what would be done": Case("/v1/explain", chat(start_within="10s")),
+        "what would be done, of one tier": Case("/api/v1/explain", chat(service_tier="flex")),
+        "what would be done, Anthropic's": Case("/v1/explain?endpoint=messages", messages(model=MODEL)),
+        "what would be done, refused": Case("/v1/explain?endpoint=messages", messages(start_within="soon"), status=400),
+        "what would be done, with no call": Case("/v1/explain?endpoint=nothing", chat(), status=400),
+        "what would be done, wrong method": Case("/v1/explain", method="GET", status=405),
+        "no such request": Case("/v1/requests/req_1", method="GET", status=404),
+        "no such request, head": Case("/v1/requests/req_1", method="HEAD", status=404),
+        "no such request, Anthropic's": Case(
+            "/v1/requests/req_1", method="GET", headers=(("anthropic-version", "1"),), status=404
+        ),
         "no such provider": Case(CHAT, chat(model="nobody/nothing"), status=-1),
         "no such route": Case("/v1/nothing", {"a": 1}, status=404),
         "no such route, bare prefix": Case("/v1", method="GET", status=404),
