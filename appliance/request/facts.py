@@ -33,8 +33,9 @@ def race_headers(work: Work, prices: PriceTable) -> list[Header]:
     if provider is None:
         return headers
     headers.append((b"x-startline-provider", provider.name.encode()))
-    if work.translation is not None:
-        headers += work.translation.headers()
+    translation = work.translation
+    if translation is not None and (winner is None or translation.dialect(winner.rung.provider) is not None):
+        headers += translation.headers()
     elif work.unsealed:
         headers.append((b"x-startline-dropped", b"reasoning.seal"))
     if work.attempts or work.skipped:

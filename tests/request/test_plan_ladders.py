@@ -183,6 +183,7 @@ async def test_the_cheap_rung_wins_in_the_callers_own_dialect(clock: MockClock, 
     s = two(stage, flex=starts(2.0, "flex"))
     client = await s.race(ladder=LADDER)
     assert (client.text, s.request.reason, s.request.provider) == ("Hello", "flex_won", "sim")
+    assert "x-startline-translated" not in client.headers
     (attempt,) = s.attempts
     assert s.request.default_nanos != attempt.cost_nanos, "always-default is the other provider"
 
