@@ -40,7 +40,10 @@ from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
 
 MOST_KEPT = 4096
-"""Models that are watched, decisions, and lengths of answers that are kept; a full table is emptied."""
+"""Models that are watched; a full table is emptied, here and below."""
+
+MOST_DECIDED = 512
+"""Decisions that are kept. Callers choose windows as they like, and each may hold curves of its time: 30 KiB."""
 
 LONGEST_MODEL = 200
 """Characters of a model that is watched: where a provider lists none it is a stranger's text."""
@@ -217,7 +220,7 @@ class Engine:
             known = foresee(tuple(curves), costs, window.seconds, window.target, rest)
             if work.rehearsed:
                 return known
-            if len(self._decided) >= MOST_KEPT:
+            if len(self._decided) >= MOST_DECIDED:
                 self._decided.clear()
             self._decided[key] = known
         return known

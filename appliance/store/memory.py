@@ -26,7 +26,7 @@ class MemoryDirectory:
     def __init__(self, organisation: Organisation = Organisation("org_test", "test")) -> None:
         self._organisations = {organisation.organisation_id: organisation}
         self._keys: dict[str, ApiKey] = {}
-        self._providers: dict[str, list[Provider]] = {}
+        self._providers: dict[str, tuple[Provider, ...]] = {}
         self._secrets: dict[str, str] = {}
         self._presets: dict[str, dict[str, Preset]] = {}
         self._callbacks: list[Callable[[ApiKey], None]] = []
@@ -57,14 +57,14 @@ class MemoryDirectory:
         self, name: str = "openai", secret: str = "sk-upstream", organisation_id: str = "org_test", **settings: object
     ) -> "MemoryDirectory":
         """Add a provider, behind those there are. `settings` are fields of Provider."""
-        listed = self._providers.setdefault(organisation_id, [])
+        listed = self._providers.get(organisation_id, ())
         fields: dict[str, object] = {
             "provider_id": f"prov_{name}", "organisation_id": organisation_id, "name": name, "kind": "openai",
             "base_url": f"https://{name}.example/v1", "tiers": ("flex", "default", "priority"),
             "price_as": name, "position": len(listed) + 1,
         } | settings  # fmt: skip
         provider = msgspec.convert(fields, Provider)
-        listed.append(provider)
+        self._providers[organisation_id] = tuple(sorted((*listed, provider), key=lambda one: one.position))
         self._secrets[provider.provider_id] = secret
         self.generation += 1
         return self
@@ -118,7 +118,7 @@ class MemoryDirectory:
 
     def providers(self, organisation_id: str) -> tuple[Provider, ...]:
         """See ports.Directory."""
-        return tuple(sorted(self._providers.get(organisation_id, ()), key=lambda provider: provider.position))
+        return self._providers.get(organisation_id, ())
 
     def presets(self, organisation_id: str) -> dict[str, Preset]:
         """See ports.Directory."""

@@ -33,7 +33,7 @@ async def simulated(s: Stage, nursery: trio.Nursery, flex: Behaviour, default: B
     simulator = Simulator(World(models={"*": Model(tiers={"flex": flex, "default": default})}), seed=7)
     base_url = await nursery.start(simulator.serve)
     (provider,) = s.directory._providers["org_test"]
-    s.directory._providers["org_test"] = [msgspec.structs.replace(provider, base_url=base_url)]
+    s.directory._providers["org_test"] = (msgspec.structs.replace(provider, base_url=base_url),)
     s.directory._secrets[provider.provider_id] = "sk-sim-test"
 
     async def noted(host: str, port: int, tls: Any) -> Any:
