@@ -22,6 +22,9 @@ def race() -> None:
 @click.option("--standard", "size", flag_value="standard", help="All worlds, three settings each, 20 seeds; an hour.")
 @click.option("--full", "size", flag_value="full", help="All worlds in all 24 settings; days.")
 @click.option(
+    "--served", "size", flag_value="served", help="Three worlds through a real server too, beside virtual time; 4 min."
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder for one JSON file per cell, the table and a picture; what lies there is not run again.",
@@ -30,10 +33,16 @@ def race() -> None:
 @json_option
 def simulate(size: str, output: Path | None, part: str, as_json: bool) -> None:
     """Judge the deadline engine and other policies in made-up worlds, on virtual time. Status 1 if a promise breaks."""
+    from appliance.cli.race_served import simulate_served
     from appliance.evaluation.report import markdown, picture, summary
     from appliance.evaluation.study import SIZES, cells, study
     from appliance.evaluation.verdict import judge
 
+    if size == "served":
+        if output is not None or part != "1/1":
+            raise click.UsageError("--served leaves no files and has no parts")
+        simulate_served(as_json)
+        return
     chosen, share = SIZES[size], _part(part)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

@@ -24,11 +24,12 @@ Kind = Literal["arrives", "launch", "ends", "stop"]
 
 
 class Served(msgspec.Struct):
-    """What became of one request: seconds to the start (inf: never), cost, whether default was asked."""
+    """What became of one request: seconds to the start (inf: never), cost, whether default was asked, flex answered."""
 
     start_s: float
     cost: float
     dear: bool
+    flex: bool = False
 
 
 class _Attempt:
@@ -44,14 +45,14 @@ class _Attempt:
 
 
 class _Request:
-    __slots__ = ("attempts", "beside", "cost", "draw", "looking", "put_off", "start_s", "switch")
+    __slots__ = ("attempts", "beside", "cost", "draw", "flex", "looking", "put_off", "start_s", "switch")
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.attempts: list[_Attempt | None] = [None, None]
         self.start_s: float | None = None
         self.cost = 0.0
-        self.switch = self.beside = self.put_off = self.looking = False
+        self.switch = self.beside = self.put_off = self.looking = self.flex = False
 
 
 class Run:
@@ -82,7 +83,10 @@ class Run:
                 self.policy.spared(self.costs[FLEX] * (1.0 - self.setting.billed))
         return [
             Served(
-                inf if one.start_s is None else one.start_s - one.draw.at_s, one.cost, one.attempts[DEFAULT] is not None
+                inf if one.start_s is None else one.start_s - one.draw.at_s,
+                one.cost,
+                one.attempts[DEFAULT] is not None,
+                one.flex,
             )
             for one in self.requests
         ]
@@ -144,7 +148,7 @@ class Run:
         request.cost += self.costs[tier]
         if request.start_s is not None:
             return  # a loser that was left running
-        request.start_s = now_s
+        request.start_s, request.flex = now_s, tier == FLEX
         if tier == FLEX:
             self._cut(request, DEFAULT, now_s)
             if request.beside:  # it won, so default's price is spared

@@ -21,3 +21,8 @@ def test_the_smallest_size_breaks_no_promise(terminal: Terminal, tmp_path: Path,
 def test_a_part_is_one_of_its_parts(terminal: Terminal) -> None:
     for part in ("0/2", "3/2", "1", "x/y", "1/2/3"):
         assert "is not like 1/2" in terminal.run("race", "simulate", "--part", part, status=2).stderr
+
+
+def test_what_is_served_leaves_no_files(terminal: Terminal, tmp_path: Path) -> None:
+    told = terminal.run("race", "simulate", "--served", "--output", str(tmp_path), status=2)
+    assert "leaves no files" in told.stderr
