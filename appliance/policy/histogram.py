@@ -6,6 +6,10 @@ that they had not started yet).
 
 Forgetting is exponential, by count and by time, in the forward form (Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009):
 instead of shrinking all old counts, each new one weighs more; `scale` brings them back to "as of now".
+
+An attempt weighs by when it began, not by when it ended. Of those that begin together the quick end first: weighed by
+their ends they would be half forgotten while the slow, still in flight, count whole, and the tail would look heavier
+than it is.
 """
 
 from array import array
@@ -18,7 +22,13 @@ from appliance.policy.buckets import COUNT
 Cause = Literal["started", "lost", "censored"]
 
 _MOST_WEIGHT = 1e9
-"""Beyond it all counts are scaled down, long before a float would lose small ones."""
+"""No count that was saved weighs more."""
+
+_MOST_CLOCK = 30.0
+"""After so many halvings all counts are scaled down, long before a float would lose small ones."""
+
+_LONGEST = 60.0
+"""Halvings of one silence: what was before has no weight then."""
 
 
 class Decay(msgspec.Struct, frozen=True):
@@ -40,7 +50,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 class Histogram:
     """Decayed counts of one series. All times `now_s` are of one clock that never runs backwards."""
 
-    __slots__ = ("_at_s", "_growth", "_half_life_s", "_weight", "added", "censored", "lost", "started", "total")
+    __slots__ = ("_at_s", "_base", "_clock", "_half_life_s", "_step", "added", "censored", "lost", "started", "total")
 
     def __init__(self, decay: Decay, now_s: float) -> None:
         self.started = array("d", bytes(8 * COUNT))
@@ -48,18 +58,35 @@ class Histogram:
         self.censored = array("d", bytes(8 * COUNT))
         self.total = 0.0
         self.added = 0
-        self._growth = 2.0 ** (1.0 / decay.half_count)
+        self._step = 1.0 / decay.half_count
         self._half_life_s = decay.half_life_s
-        self._weight = 1.0
+        # Both in halvings: an attempt that began at `clock` is stored with the weight 2 ** (clock - base).
+        self._clock = self._base = 0.0
         self._at_s = now_s
 
     def add(self, cause: Cause, place: int, now_s: float) -> None:
-        """Count one attempt that ended in bucket `place`."""
+        """Count one attempt that ended in bucket `place`, as if it had begun now."""
+        self.end(cause, place, self.begin(now_s))
+
+    def begin(self, now_s: float) -> float:
+        """An attempt begins: its `clock`, for its end."""
         elapsed_s = now_s - self._at_s
-        weight = self._weight * self._growth
+        clock = self._clock + self._step
         if elapsed_s > 0.0:
-            weight *= 2.0 ** min(elapsed_s / self._half_life_s, 60.0)
+            clock += min(elapsed_s / self._half_life_s, _LONGEST)
             self._at_s = now_s
+        self._clock = clock
+        if clock - self._base > _MOST_CLOCK:
+            by = 2.0 ** (self._base - clock)
+            for counts in (self.started, self.lost, self.censored):
+                _multiply(counts, by)
+            self.total *= by
+            self._base = clock
+        return clock
+
+    def end(self, cause: Cause, place: int, clock: float) -> None:
+        """The attempt that began at `clock` ended in bucket `place`."""
+        weight = self.weight(clock)
         if cause == "started":
             self.started[place] += weight
         elif cause == "lost":
@@ -68,17 +95,15 @@ class Histogram:
             self.censored[place] += weight
         self.total += weight
         self.added += 1
-        self._weight = weight
-        if weight > _MOST_WEIGHT:
-            for counts in (self.started, self.lost, self.censored):
-                _multiply(counts, 1.0 / weight)
-            self.total /= weight
-            self._weight = 1.0
+
+    def weight(self, clock: float) -> float:
+        """What an attempt that began at `clock` is stored with."""
+        return float(2.0 ** (clock - self._base))
 
     def scale(self, now_s: float) -> float:
         """What a stored count must be multiplied with to be its weight now; a new observation weighs 1."""
         elapsed_s = max(now_s - self._at_s, 0.0)
-        return float(0.5 ** min(elapsed_s / self._half_life_s, 60.0)) / self._weight
+        return float(2.0 ** (self._base - self._clock - min(elapsed_s / self._half_life_s, _LONGEST)))
 
     def merge(self, other: "Histogram", now_s: float) -> None:
         """Add the counts of another histogram, each as of now."""

@@ -1,8 +1,8 @@
 """What is known of how long attempts take to start, per provider, model, tier and prompt size. The rule: all memory is
 bounded, an observation counts at every level, and a level that knows little leans on the one above it.
 
-Levels, each the prior of the next: a fixed curve per tier (nobody's data) -> (provider, tier) -> model -> whether the
-attempt was launched behind a silent cheaper one -> prompt size. The level "behind" is there because a dear tier whose
+Levels, each the prior of the next: a fixed curve per tier (nobody's data) -> (provider, tier) -> model -> prompt size
+-> whether the attempt was launched behind a silent cheaper one. The level "behind" is there because a dear tier whose
 cheap one is silent is slower than one that was asked at once: both share a cause, and under a race the former is all
 that is ever seen.
 
@@ -26,7 +26,15 @@ PRIOR_MASS = 8.0
 """How many observations the level above counts for."""
 
 
-MARGIN = 3.0
+PLACE_MASS = 64.0
+"""The same where it says nothing of whether a cheaper rung was silent: that matters less than a model does, and a plan
+that launches always at once, or never, would never learn the other."""
+
+
+POOLED_MARGIN = 2.0
+"""What was seen behind a silent rung is believed over all that was seen where it is worse by so many."""
+
+MARGIN = 2.5
 """The fast decay is believed where it is worse by so many standard errors."""
 
 STALE_WEIGHT = 4.0
@@ -77,7 +85,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 Path = tuple[str, ...]
-"""Tier, provider, model, `behind` or `alone`, size class: the way from the top to a leaf, or to a level above it."""
+"""Tier, provider, model, size class, `behind` or `alone`: the way from the top to a leaf, or to a level above it."""
 
 DEPTH = 5
 
@@ -112,16 +120,18 @@ class _Level:
         "fast",
         "fast_believed",
         "flights",
+        "mass",
         "news",
         "parent",
+        "pooled",
         "slow",
     )
 
-    def __init__(self, parent: "_Level | Curve", now_s: float) -> None:
-        self.parent = parent
+    def __init__(self, parent: "_Level | Curve", now_s: float, mass: float = PRIOR_MASS, pooled: bool = False) -> None:
+        self.parent, self.mass, self.pooled = parent, mass, pooled
         self.slow = Histogram(SLOW, now_s)
         self.fast = Histogram(FAST, now_s)
-        self.flights: dict[int, float] = {}
+        self.flights: dict[int, tuple[float, float, float]] = {}  # when each began, and its clocks, slow and fast
         self.children = 0
         self._curve: Curve | None = None
         self._prior: Curve | None = None
@@ -131,23 +141,29 @@ class _Level:
         self.fast_believed = False
         self.news = News()
 
-    def add(self, cause: Cause, place: int, now_s: float) -> None:
-        """An attempt ended in bucket `place`."""
+    def begin(self, flight: int, now_s: float) -> None:
+        """An attempt begins."""
+        self.flights[flight] = now_s, self.slow.begin(now_s), self.fast.begin(now_s)
+
+    def end(self, flight: int, cause: Cause, place: int, now_s: float) -> None:
+        """It ended in bucket `place`."""
+        began_s, slow_clock, fast_clock = self.flights.pop(flight)
         known = self._curve
-        if known is not None:
-            news = self.news
-            news.hear(cause, place, known)
-            ages = (now_s - began_s for began_s in self.flights.values())
-            if news.quicker(known, ages, self.fast_believed):
-                stale = self.fast if self.fast_believed else self.slow
-                stale.fade(STALE_WEIGHT, now_s)
-                self._curve = None  # what comes until it is built anew is compared with nothing
-            if news.safer():
-                self.slow.fade(STALE_WEIGHT, now_s, lost_only=True)
-                self.fast.fade(STALE_WEIGHT, now_s, lost_only=True)
-                self._curve = None
-        self.slow.add(cause, place, now_s)
-        self.fast.add(cause, place, now_s)
+        if known is not None and self.news.hear(cause, place, began_s, known, self.fast_believed):
+            self._listen(known, now_s)
+        self.slow.end(cause, place, slow_clock)
+        self.fast.end(cause, place, fast_clock)
+
+    def _listen(self, known: Curve, now_s: float) -> None:
+        """Good news ages what it refutes."""
+        news, after_bad = self.news, self.fast_believed
+        if news.quicker(known, (began_s for began_s, _, _ in self.flights.values()), now_s, after_bad):
+            (self.fast if after_bad else self.slow).fade(STALE_WEIGHT, now_s)
+            self._curve = None  # what comes until it is built anew is compared with nothing
+        if news.safer():
+            self.slow.fade(STALE_WEIGHT, now_s, lost_only=True)
+            self.fast.fade(STALE_WEIGHT, now_s, lost_only=True)
+            self._curve = None
 
     def curve(self, now_s: float) -> Curve:
         parent = self.parent
@@ -155,13 +171,18 @@ class _Level:
         known = self._curve
         if known is not None and not self._moved(prior, known, now_s):
             return known
-        ages = tuple(now_s - began_s for began_s in self.flights.values())
-        slow = estimate(self.slow, prior, PRIOR_MASS, now_s, ages)
+        flights = self.flights.values()
+        ages = [(now_s - began_s, self.slow.weight(clock)) for began_s, clock, _ in flights]
+        slow = estimate(self.slow, prior, min(self.mass, prior.number), now_s, ages)
+        ages = [(now_s - began_s, self.fast.weight(clock)) for began_s, _, clock in flights]
         fast = estimate(self.fast, slow, PRIOR_MASS, now_s, ages)  # leans on the long run, so only news differ
         curve = self._curve = worse(slow, fast, MARGIN)
         if curve is fast and not self.fast_believed:
             self.fast.fade(NEW_WEIGHT, now_s)
+            self.news.forget()
         self.fast_believed = curve is fast
+        if self.pooled:
+            curve = self._curve = worse(prior, curve, POOLED_MARGIN)
         self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
         return curve
 
@@ -186,15 +207,14 @@ class Flight:
         self._levels = levels
         self._began_s = began_s
         for level in levels:
-            level.flights[id(self)] = began_s
+            level.begin(id(self), began_s)
 
     def end(self, cause: Cause, now_s: float) -> None:
         """The attempt started, was lost, or was cut off while silent, now."""
         levels, self._levels = self._levels, ()
         place = bucket(now_s - self._began_s)
         for level in levels:
-            del level.flights[id(self)]
-            level.add(cause, place, now_s)
+            level.end(id(self), cause, place, now_s)
 
     def forget(self) -> None:
         """Count nothing: it says nothing of the series, as when the caller's request was at fault."""
@@ -278,7 +298,12 @@ class LatencyModel:
             parent = self._levels.get(path[:-1])
             if parent is not None:
                 parent.children += 1
-            level = self._levels[path] = _Level(parent or self._prior(path[0]), now_s)
+            above = parent or self._prior(path[0])
+            if len(path) < DEPTH:
+                level = _Level(above, now_s)
+            else:
+                level = _Level(above, now_s, PLACE_MASS, path[-1] == "behind")
+            self._levels[path] = level
         return level
 
     def _prior(self, tier: str) -> Curve:
@@ -296,4 +321,4 @@ class LatencyModel:
 
 def _path(series: Series) -> Path:
     tier = series.tier or ""
-    return tier, series.provider, series.model, "behind" if series.behind else "alone", str(series.size)
+    return tier, series.provider, series.model, str(series.size), "behind" if series.behind else "alone"

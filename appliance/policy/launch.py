@@ -41,6 +41,9 @@ AS_GOOD = 1.1
 _NEARLY = 0.995
 """The share of what may be missed that an interpolated launch aims at, so that it is within."""
 
+_SMALL = 0.02
+"""Of what is missed: so little by losses before the launch is not worth looking at in parts."""
+
 _PARTS = (0.05, 0.25, 0.5, 1.0)
 _DECILES = tuple((place + 0.5) / 10 for place in range(10))
 
@@ -163,8 +166,12 @@ def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: t
     lost_before = x.lost_at(launch_s)
     x_late, y_late = max(end[0] - lost_before, 0.0), y.late_at(rest_s)
     # The error of a product, x * dy and y * dx: relative variances add, also where one of both is nearly 0.
-    missed = x_late * y_late + z * hypot(x_late * y.error_at(rest_s), y_late * end[1])
-    if lost_before > 0.0:
+    y_error = y.error_at(rest_s)
+    missed = x_late * y_late + z * hypot(x_late * y_error, y_late * end[1])
+    as_if_last = lost_before * min(y_late + z * y_error, 1.0)
+    if as_if_last <= _SMALL * missed:
+        missed += as_if_last
+    else:
         # Four parts of the time before the launch, each as if lost at its end.
         before = 0.0
         for part in _PARTS:

@@ -22,7 +22,7 @@ class Learner:
     def __init__(self, above: "Learner | Curve", now_s: float) -> None:
         self._above = above
         self._slow, self._fast = Histogram(SLOW, now_s), Histogram(FAST, now_s)
-        self._flights: dict[int, float] = {}
+        self._flights: dict[int, tuple[float, float, float]] = {}  # when each began, and its clocks, slow and fast
         self._curve: Curve | None = None
         self._prior: Curve | None = None
         self._built = -1
@@ -36,8 +36,10 @@ class Learner:
             prior = above.curve(now_s)
         if known is not None and prior is self._prior and self._built == self._slow.added and not self._flights:
             return known
-        ages = tuple(now_s - began_s for began_s in self._flights.values())
+        flights = self._flights.values()
+        ages = [(now_s - began_s, self._slow.weight(clock)) for began_s, clock, _ in flights]
         slow = estimate(self._slow, prior, PRIOR_MASS, now_s, ages)
+        ages = [(now_s - began_s, self._fast.weight(clock)) for began_s, _, clock in flights]
         fast = estimate(self._fast, slow, PRIOR_MASS, now_s, ages)
         self._curve, self._prior, self._built = worse(slow, fast, MARGIN), prior, self._slow.added
         return self._curve
@@ -50,29 +52,28 @@ class Learner:
         """This one and those above."""
         return (self, *self._above.levels()) if isinstance(self._above, Learner) else (self,)
 
-    def count(self, name: int, began_s: float, cause: Cause | None, now_s: float) -> None:
+    def count(self, name: int, cause: Cause | None, now_s: float) -> None:
         """Note one attempt in flight (`cause` None), or how it ended."""
         if cause is None:
-            self._flights[name] = began_s
+            self._flights[name] = now_s, self._slow.begin(now_s), self._fast.begin(now_s)
             return
-        del self._flights[name]
+        began_s, slow_clock, fast_clock = self._flights.pop(name)
         place = bucket(now_s - began_s)
-        self._slow.add(cause, place, now_s)
-        self._fast.add(cause, place, now_s)
+        self._slow.end(cause, place, slow_clock)
+        self._fast.end(cause, place, fast_clock)
 
 
 class Attempt:
     """One attempt in flight; end it once."""
 
-    __slots__ = ("_began_s", "_levels")
+    __slots__ = ("_levels",)
 
     def __init__(self, learner: Learner, now_s: float) -> None:
         self._levels = learner.levels()
-        self._began_s = now_s
         for level in self._levels:
-            level.count(id(self), now_s, None, now_s)
+            level.count(id(self), None, now_s)
 
     def end(self, cause: Cause, now_s: float) -> None:
         """It started, was lost, or was cut off, now."""
         for level in self._levels:
-            level.count(id(self), self._began_s, cause, now_s)
+            level.count(id(self), cause, now_s)

@@ -12,12 +12,16 @@ the sum of squares, twice as much for an exponential decay), so the bounds are w
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from math import erfc, inf, log, sqrt
 
 import msgspec
 
 from appliance.policy.buckets import COUNT, UPPER_S, bucket, read
 from appliance.policy.histogram import Histogram
+
+InFlight = tuple[float, float]
+"""Seconds that an attempt has been silent for, and its weight as it would be stored."""
 
 
 class Curve(msgspec.Struct, frozen=True, eq=False):
@@ -74,18 +78,20 @@ def log_normal(median_s: float, sigma: float, lost: float = 0.0) -> Curve:
     return Curve(silent, started, array("d", [lost]) * COUNT, array("d", [0.0]) * COUNT)
 
 
-def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_for_s: tuple[float, ...] = ()) -> Curve:
+def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent: Sequence[InFlight] = ()) -> Curve:
     """The curve of these counts, shrunk towards `prior` by `mass` imagined attempts.
 
-    `silent_for_s`: ages of attempts in flight, each censored at its present age; without them a collapse would be seen
-    only when the first of its victims has ended.
+    `silent`: attempts in flight, each censored at its present age; without them a collapse would be seen only when the
+    first of its victims has ended.
     """
     scale = counts.scale(now_s)
-    risk = counts.total * scale + len(silent_for_s)
+    risk = counts.total * scale
     leaving = [0.0] * COUNT
-    for age_s in silent_for_s:
-        leaving[bucket(age_s)] += 1.0
-    silent, started, lost, variance = array("d"), array("d"), array("d"), array("d")
+    for age_s, weight in silent:
+        leaving[bucket(age_s)] += weight * scale
+        risk += weight * scale
+    number = counts.total * scale + mass
+    alive_at, started, lost, variance = array("d"), array("d"), array("d"), array("d")
     alive, begun, gone, spread = 1.0, 0.0, 0.0, 0.0
     before, begun_before, gone_before = 1.0, 0.0, 0.0  # the prior's, one bucket back
     prior_silent, prior_started, prior_lost = prior.silent, prior.started, prior.lost
@@ -105,7 +111,7 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_
             begun += alive * starts / at_risk
             gone += alive * losses / at_risk
             alive *= 1.0 - share
-        silent.append(alive)
+        alive_at.append(alive)
         started.append(begun)
         lost.append(gone)
         variance.append(spread)
@@ -113,7 +119,7 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent_
         if risk < 0.0:
             risk = 0.0
         before, begun_before, gone_before = prior_silent[place], begun_now, gone_now
-    return Curve(silent, started, lost, variance, counts.total * scale + mass)
+    return Curve(alive_at, started, lost, variance, number)
 
 
 def worse(slow: Curve, fast: Curve, margin: float) -> Curve:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from appliance.policy.buckets import COUNT, UPPER_S, bucket
 from appliance.policy.histogram import Cause, Decay, Histogram
-from appliance.policy.survival import Curve, estimate, log_normal, worse
+from appliance.policy.survival import Curve, InFlight, estimate, log_normal, worse
 
 ALL = Decay(half_count=1e9, half_life_s=1e9)
 FLEX = log_normal(8.0, 1.1)
@@ -17,7 +17,7 @@ FLEX = log_normal(8.0, 1.1)
 
 causes = st.sampled_from(["started", "lost", "censored"])
 events = st.lists(st.tuples(causes, st.integers(0, COUNT - 1)), max_size=80)
-ages = st.lists(st.floats(0, 5000), max_size=5).map(tuple)
+ages = st.lists(st.tuples(st.floats(0, 5000), st.floats(0.01, 1)), max_size=5).map(tuple)
 
 
 def counted(told: list[tuple[Cause, float]]) -> Histogram:
@@ -46,7 +46,7 @@ def assert_proper(curve: Curve) -> None:
 
 @given(events, ages, st.floats(0.1, 50))
 def test_silence_falls_and_with_both_causes_it_makes_one(
-    told: list[tuple[Cause, int]], in_flight: tuple[float, ...], mass: float
+    told: list[tuple[Cause, int]], in_flight: tuple[InFlight, ...], mass: float
 ) -> None:
     histogram = counted([(cause, UPPER_S[place]) for cause, place in told])
     assert_proper(estimate(histogram, log_normal(30.0, 1.5, 0.02), mass, 0.0, in_flight))
@@ -118,9 +118,9 @@ def test_attempts_in_flight_are_seen_before_they_end() -> None:
     histogram = counted([("started", random.lognormvariate(0.7, 0.3)) for _ in range(30)])
     prior = log_normal(2.0, 0.5)
     assert estimate(histogram, prior, 8.0, 0.0).late_at(60.0) < 0.01
-    collapsed = estimate(histogram, prior, 8.0, 0.0, (60.0,) * 20)
+    collapsed = estimate(histogram, prior, 8.0, 0.0, ((60.0, 1.0),) * 20)
     assert collapsed.late_at(60.0) > 0.3
-    assert estimate(histogram, prior, 8.0, 0.0, (0.5,) * 20).late_at(60.0) < 0.02, "young ones say nothing yet"
+    assert estimate(histogram, prior, 8.0, 0.0, ((0.5, 1.0),) * 20).late_at(60.0) < 0.02, "young ones say nothing yet"
 
 
 def test_refusals_are_a_cause_of_their_own_and_not_a_long_latency() -> None:

@@ -28,7 +28,7 @@ Make = Callable[..., Stage]
 def counted(s: Stage, tier: str, behind: bool = False, model: str = MODEL) -> dict[str, float]:
     """What was counted of a series: by cause, the number of attempts, and of those in flight."""
     (provider,) = s.directory.providers("org_test")
-    path = (tier, provider.provider_id, model, "behind" if behind else "alone", "0")
+    path = (tier, provider.provider_id, model, "0", "behind" if behind else "alone")
     level = s.gateway.engine.model._levels.get(path)
     if level is None:
         return {}
