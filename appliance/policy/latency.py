@@ -32,7 +32,7 @@ that launches always at once, or never, would never learn the other."""
 
 
 POOLED_MARGIN = 2.0
-"""What was seen behind a silent rung is believed over all that was seen where it is worse by so many."""
+"""What was seen behind a silent rung is believed, over all that was seen, where both differ by so many."""
 
 MARGIN = 2.5
 """The fast decay is believed where it is worse by so many standard errors."""
@@ -181,8 +181,8 @@ class _Level:
             self.fast.fade(NEW_WEIGHT, now_s)
             self.news.forget()
         self.fast_believed = curve is fast
-        if self.pooled:
-            curve = self._curve = worse(prior, curve, POOLED_MARGIN)
+        if self.pooled and worse(prior, curve, POOLED_MARGIN) is prior and worse(curve, prior, POOLED_MARGIN) is curve:
+            curve = self._curve = prior
         self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
         return curve
 
