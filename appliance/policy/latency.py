@@ -231,6 +231,7 @@ class LatencyModel:
         self._used_s: dict[Path, float] = {}
         self._paths: dict[Path, tuple[_Level, ...]] = {}
         self._priors: dict[str, Curve] = {}
+        self._imagined: dict[Path, tuple[Curve, Curve]] = {}  # of leaves without data, by the level above them
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -249,9 +250,17 @@ class LatencyModel:
         known = self._paths.get(path)
         if known is not None:
             return known[-1].curve(now_s)
+        above: Path = ("cheap" if path[0] in _CHEAP_TIERS else "other",)
         for depth in range(2, DEPTH):
-            parent = self._levels.get(path[:depth], parent)
-        return _Level(parent or self._prior(path[0]), now_s).curve(now_s)
+            if path[:depth] in self._levels:
+                above, parent = path[:depth], self._levels[path[:depth]]
+        prior = self._prior(path[0]) if parent is None else parent.curve(now_s)
+        imagined = self._imagined.get(above)
+        if imagined is None or imagined[0] is not prior:
+            if len(self._imagined) >= MOST_SERIES:
+                self._imagined.clear()
+            imagined = self._imagined[above] = prior, _Level(prior, now_s).curve(now_s)
+        return imagined[1]
 
     def drifting(self, since_s: float) -> list[Path]:
         """The leaves, used since then, where what was seen lately is clearly worse than the long run."""

@@ -225,14 +225,14 @@ class Engine:
             self._decided[key] = known
         return known
 
-    def outlook(self, work: Work, rung: Rung, provider: Provider) -> Outlook:
-        """What is known of one rung by itself."""
+    def outlook(self, work: Work, rung: Rung, provider: Provider, behind: bool) -> Outlook:
+        """What is known of one rung by itself. `behind`: it is launched while a cheaper one is silent."""
         series, now_s = self._series(rung, provider, self._size(work)), work.call.arrived_s
         curve = self.model.peek(series, now_s)
-        behind = self.model.peek(msgspec.structs.replace(series, behind=True), now_s)
+        later = self.model.peek(msgspec.structs.replace(series, behind=True), now_s) if behind else curve
         tokens = Tokens(*self._tokens(work, series), 0, 0, None, "estimated")
         cost = cost_of(tokens, self._prices.rates(provider.price_as or provider.kind, rung.model, rung.tier))
-        return Outlook(curve, behind, max(curve.number - PRIOR_MASS, 0.0), cost.nanos)
+        return Outlook(curve, later, max(curve.number - PRIOR_MASS, 0.0), cost.nanos)
 
     # -- attempts ------------------------------------------------------------------------------------------------------
 

@@ -167,7 +167,8 @@ class Explainer:
             return plan.forecast.default_nanos
         if work.provider is None or work.model is None:
             return None
-        return self._engine.outlook(work, default_rung(work.provider, work.model), work.provider).cost_nanos
+        rung = default_rung(work.provider, work.model)
+        return self._engine.outlook(work, rung, work.provider, behind=False).cost_nanos
 
     def _rungs(self, work: Work, plan: Plan) -> list[dict[str, Any]]:
         rows = [
@@ -180,7 +181,7 @@ class Explainer:
 
     def _rung(self, work: Work, rung: Rung, why: str, launch_s: float | None, window_s: float | None) -> dict[str, Any]:
         provider = self._planner.named(work.call.key.organisation_id, rung.provider)
-        outlook = self._engine.outlook(work, rung, provider)
+        outlook = self._engine.outlook(work, rung, provider, launch_s is not None and launch_s > 0.0)
         one = told(rung, outlook, why, launch_s, window_s)
         dialect = None
         if work.translation is not None and why != "inexpressible":

@@ -165,7 +165,8 @@ class MemoryLedger:
         for settled in self.settled:
             request = settled.request
             if request.request_id == request_id and organisation_id in (None, request.organisation_id):
-                return UsageDetail(request, settled.attempts)
+                late = {one.attempt.ordinal: one.attempt for one in self.observed if one.request_id == request_id}
+                return UsageDetail(request, tuple(late.get(one.ordinal, one) for one in settled.attempts))
         return None
 
     async def barrier(self) -> None:

@@ -59,6 +59,23 @@ async def test_a_race_is_told_in_full(clock: MockClock, stage: Make) -> None:
     assert cost["beside_answer_usd"] == flex["cost_usd"]
 
 
+async def test_what_was_left_running_is_told_as_far_as_it_was_seen(clock: MockClock, stage: Make) -> None:
+    s = stage(flex=starts(8.0, "flex"), default=starts(1.0, "default", ends_s=1.5), provider={"abort_billing": "free"})
+    s.let_linger(0)
+    call, _ = ask(s)
+    await s.run(call)
+    before = await read(s)
+    assert [(e["at_s"], e["event"]) for e in before["events"] if e["attempt"] == 1] == [
+        (0.0, "launched"),
+        (6.0, "detached"),
+    ]
+    assert before["attempts"][0]["ended_s"] is None
+    await trio.sleep_until(call.arrived_s + 9.0)
+    told = await read(s)
+    assert {"at_s": 8.0, "event": "observed", "attempt": 1, "why": "started"} in told["events"]
+    assert (told["attempts"][0]["outcome"], told["attempts"][0]["ended_s"]) == ("detached", 8.0)
+
+
 async def test_where_a_provider_is_stays_with_the_operator(clock: MockClock, stage: Make) -> None:
     s = stage(flex=starts(1.0, "flex"))
     call, _ = ask(s)
