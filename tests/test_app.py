@@ -13,6 +13,9 @@ from appliance.server.listen import open_tcp
 from appliance.server.metrics import METRICS
 from appliance.settings import SettingsFault, load
 from appliance.store.faults import BadMasterKey, FolderLocked
+from appliance.store.usage import UsageFilter
+from tests.end_to_end.asking import chat
+from tests.rig import running
 
 NOW_S = 1_795_000_000
 
@@ -81,3 +84,29 @@ async def test_an_operators_prices_go_before_and_a_bad_file_stops_the_start(tmp_
         with pytest.raises(SettingsFault, match=file.replace(".", r"\.")):
             async with open_appliance(load(environment={}), tmp_path):
                 pass
+
+
+async def test_a_stop_records_what_was_left_running_and_leaves_nothing(tmp_path: Path) -> None:
+    async with running(data_folder=tmp_path, reserve_s={"default": 5.0}) as rig:
+        store = rig.appliance.store
+        (organisation,) = store.directory.organisations()
+        await store.organisations.change(organisation, explore=True)
+        race = chat("look", "mark", "flex.start=30", start_within="2s", stream=True)
+        async with rig.http() as client, trio.open_nursery() as nursery:
+
+            async def lose() -> None:
+                answer = await client.post("/v1/chat/completions", json=race)
+                assert "detached@" in answer.headers["x-startline-race"]
+
+            for _ in range(3):
+                nursery.start_soon(lose)
+        observatory = rig.appliance.gateway.observatory
+        assert len(observatory.running) == 3 and b'outcome="detached"' not in rig.appliance.metrics.exposition()
+    assert not observatory.running and not observatory.open
+    assert b'outcome="detached"' in rig.appliance.metrics.exposition()
+    async with open_appliance(load(environment={}), tmp_path) as again:
+        assert again.store.recovery.interrupted == 0
+        page = await again.store.usage.page(UsageFilter())
+        details = [await again.store.usage.request(request.request_id) for request in page.requests]
+    losers = [detail.attempts[0] for detail in details if detail is not None]
+    assert [(one.outcome, one.cancel_cause) for one in losers] == [("detached", "shutdown")] * 3

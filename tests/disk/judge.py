@@ -21,6 +21,12 @@ class Kept(NamedTuple):
     request_id: str
 
 
+class Heard(NamedTuple):
+    """Seen outside: what an attempt of this request came to, that had been left running, is kept for good."""
+
+    request_id: str
+
+
 class Asked(NamedTuple):
     """Seen outside: somebody asked for this key or provider to be like this (see `state_of`)."""
 
@@ -42,6 +48,8 @@ class Told(NamedTuple):
 
     begun: dict[str, Begun]
     settled: dict[str, Settled]
+    late: dict[str, Settled]
+    """How it is once it is known what was left running came to."""
 
 
 async def judge(pull: Pull, told: Told, folder: Path, **settings: object) -> None:
@@ -51,13 +59,17 @@ async def judge(pull: Pull, told: Told, folder: Path, **settings: object) -> Non
     async with opened(folder, **settings) as store:
         rows = await rows_of(store)
         for request_id, row in rows.items():
-            fair = [told.settled.get(request_id)]
+            fair = [told.settled.get(request_id), told.late.get(request_id)]
             if request_id in told.begun:
                 fair.append(interrupted(told.begun[request_id]))
             assert row in fair, f"{where}: {request_id} is neither as it was settled nor interrupted"
         for seen in pull.seen:
             if isinstance(seen, Kept):
-                assert rows.get(seen.request_id) == told.settled[seen.request_id], f"{where}: lost {seen.request_id}"
+                kept = (told.settled[seen.request_id], told.late.get(seen.request_id))
+                assert rows.get(seen.request_id) in kept, f"{where}: lost {seen.request_id}"
+            elif isinstance(seen, Heard):
+                late = told.late[seen.request_id]
+                assert rows.get(seen.request_id) == late, f"{where}: lost what {seen.request_id} came to"
         for (kind, name), states in _fair_states(pull.seen).items():
             assert state_of(store, kind, name) in states, f"{where}: {kind} {name} is not one of {states}"
     verified = ArchiveReader(folder / "archive").verify()

@@ -6,17 +6,19 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 import trio
 
 from appliance.archive.writer import ArchiveWriter
 from appliance.domain.catalog import Provider
 from appliance.domain.errors import ApplianceFault
+from appliance.domain.record import Settled
 from appliance.store.open import OpenArchive, Store
-from tests.archive.records import begun, request_id, settled
+from tests.archive.records import begun, detached, observed, request_id, settled
 from tests.disk.disk import Fate, pulls
 from tests.disk.drive import Drive, watched
-from tests.disk.judge import Asked, Changed, Kept, Told, judge
+from tests.disk.judge import Asked, Changed, Heard, Kept, Told, judge
 from tests.store.opening import NOW_UNIX_S, opened
 
 Durability = Literal["strict", "batched"]
@@ -29,7 +31,7 @@ class Life:
 
     def __init__(self, drive: Drive, durability: Durability, archive: OpenArchive) -> None:
         self.drive = drive
-        self.told = Told({}, {})
+        self.told = Told({}, {}, {})
         self._settings = {"archive": archive, "durability": durability, "vfs": drive.vfs.name}
         self._numbers = count()
 
@@ -66,7 +68,14 @@ class Life:
         slow = self._begin(store)
         for _ in range(number):
             await self._settle(store, self._begin(store))
-        await self._settle(store, slow)
+        await self._settle(store, slow, lingers=True)
+        late = observed(slow)
+        end = detached(slow)
+        request = msgspec.structs.replace(end.request, cost_nanos=1730)
+        self.told.late[late.request_id] = Settled(request, (late.attempt, *end.attempts[1:]))
+        store.ledger.observe(late)
+        await store.ledger.barrier()
+        self.drive.log.mark(Heard(late.request_id))
 
     def _begin(self, store: Store) -> int:
         record = begun(next(self._numbers))
@@ -74,13 +83,13 @@ class Life:
         store.ledger.begin(record)
         return len(self.told.begun) - 1
 
-    async def _settle(self, store: Store, number: int) -> None:
-        self._end(store, number)
+    async def _settle(self, store: Store, number: int, *, lingers: bool = False) -> None:
+        self._end(store, number, lingers=lingers)
         await store.ledger.barrier()
         self.drive.log.mark(Kept(request_id(number)))
 
-    def _end(self, store: Store, number: int) -> None:
-        record = settled(number)
+    def _end(self, store: Store, number: int, *, lingers: bool = False) -> None:
+        record = detached(number) if lingers else settled(number)
         self.told.settled[record.request.request_id] = record
         store.ledger.settle(record)
 

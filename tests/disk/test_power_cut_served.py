@@ -28,7 +28,7 @@ WISHES: tuple[dict[str, Any], ...] = (
 
 async def served(folder: Path, each: int) -> tuple[list[Operation], Told]:
     """Three clients with so many requests each, of all kinds; the operations of the disk, and what was recorded."""
-    told = Told({}, {})
+    told = Told({}, {}, {})
     with watched(folder) as drive:
         async with running(
             data_folder=folder, vfs=drive.vfs.name, durability="strict", archive_segment_bytes=4000
