@@ -18,7 +18,7 @@ from operator import mul
 
 from appliance.policy.buckets import GROWTH, LEAST_S, UPPER_S, bucket
 from appliance.policy.histogram import Cause, Histogram
-from appliance.policy.latency import FAST, IDLE_S, MARGIN, PRIOR_MASS, REBUILD_S, REBUILD_SHARE, SLOW, KeptSeries, Path
+from appliance.policy.latency import FAST, IDLE_S, MARGIN, REBUILD_S, REBUILD_SHARE, SLOW, KeptSeries, Path
 from appliance.policy.survival import Curve, estimate, log_normal, worse
 
 PACE_PLACE = 142
@@ -27,6 +27,9 @@ PACE_TOKENS = GROWTH**PACE_PLACE
 
 LEAST_TOKENS = 16
 """Of shorter answers the time is not that of their tokens, so they say nothing of the pace."""
+
+MASS = 4.0
+"""How many observations the level above counts for: less than with starts, for tiers of one model differ more."""
 
 MOST_SERIES = 500
 """Keys' lengths that are kept, and as many paces; beyond it the one that was used least recently is dropped."""
@@ -69,16 +72,16 @@ class _Level:
         if known is not None and not self._moved(prior, known, now_s):
             return known
         counted, lately = self.counts
-        slow = estimate(counted, prior, PRIOR_MASS, now_s)
-        curve = self._curve = worse(slow, estimate(lately, slow, PRIOR_MASS, now_s), MARGIN)
+        slow = estimate(counted, prior, MASS, now_s)
+        curve = self._curve = worse(slow, estimate(lately, slow, MASS, now_s), MARGIN)
         self._prior, self._built_added, self._built_s = prior, counted.added, now_s
         return curve
 
     def _moved(self, prior: Curve, known: Curve, now_s: float) -> bool:
         age_s = now_s - self._built_s
         news = self.counts[0].added - self._built_added
-        leans = prior is not self._prior and known.number < 10 * PRIOR_MASS
-        return age_s > IDLE_S or (age_s >= REBUILD_S and (leans or news > REBUILD_SHARE * (known.number - PRIOR_MASS)))
+        leans = prior is not self._prior and known.number < 10 * MASS
+        return age_s > IDLE_S or (age_s >= REBUILD_S and (leans or news > REBUILD_SHARE * (known.number - MASS)))
 
     def mean(self) -> tuple[float, float]:
         """Mean length of what was counted, and how many answers that were, decayed."""
