@@ -18,7 +18,7 @@ from math import inf, sqrt
 import msgspec
 
 from appliance.policy.buckets import COUNT, LEAST_S, UPPER_S, bucket
-from appliance.policy.launch import AS_GOOD, Candidate, Decision, alone, race
+from appliance.policy.launch import AS_GOOD, Candidate, Decision, alone, lateness, race
 from appliance.policy.lengths import PACE_PLACE
 from appliance.policy.survival import Curve
 
@@ -33,6 +33,10 @@ HOPELESS = 0.5
 
 _LEVELS = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.007, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """The pace is taken as one of these quantiles, each standing for all that are faster, down to the one before it."""
+
+
+_MISSES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.0005, 0.0001)
+"""The time after the start is estimated as the middle of the parts between what is exceeded so seldom."""
 
 
 class Generation:
@@ -148,7 +152,7 @@ def decide(
             break
     feasible = [one for one in found if one.decision.feasible]
     if feasible:
-        best = min(feasible, key=lambda one: one.decision.cost)
+        best = min(feasible, key=_cheapest)
         doubted = [one for one in found if one.decision.second is None and one.decision.cost < best.decision.cost]
         return next((one for one in doubted if ladder.by_estimate(one) <= epsilon), best)
     for second in range(1, len(rungs)) if len(rungs) > 1 else (0,):
@@ -157,12 +161,38 @@ def decide(
     if least < HOPELESS:
         near = [one for one in found if one.decision.miss <= least * AS_GOOD]
         near += [one for one in found if one.decision.second is None and ladder.by_estimate(one) <= epsilon]
-        return min(near, key=lambda one: one.decision.cost)
+        return min(near, key=_cheapest)
     done_s = [(one.alone.quantile(0.5) or inf) + its.within(0.5) for one, its in zip(rungs, generations, strict=True)]
     first = done_s.index(min(done_s))
     hopeless = alone(first, rungs[first], start_s, 0.0, z)
     after = generations[first].late_at(finish_s - start_s)
     return Finish(msgspec.structs.replace(hopeless, miss=1.0, feasible=False), start_s, after)
+
+
+def chance(decision: Decision, rungs: tuple[Candidate, ...], rest: Rest, window_s: float) -> float:
+    """The estimate, without bounds, that the answer starts within `window_s` and ends within the deadline of `rest`.
+
+    Start and what follows are taken as independent. What follows is taken at some of its quantiles, in a race those of
+    the first rung as often as it starts before the second is launched, else those of the second.
+    """
+    shares = [(decision.first, 1.0)]
+    if decision.second is not None:
+        started = rungs[decision.first].alone.started_at(decision.launch_s)
+        shares = [(decision.first, started), (decision.second, 1.0 - started)]
+    found = 0.0
+    for place, share in shares:
+        generation = Generation(rest.lengths[place], rest.paces[place], rest.most_tokens, 0.0)
+        slower = 1.0
+        for miss in _MISSES:
+            left_s = min(rest.finish_s - generation.within((slower + miss) / 2), window_s)
+            if left_s > 0.0:
+                found += share * (slower - miss) * (1.0 - lateness(decision, rungs, left_s, 0.0))
+            slower = miss
+    return min(found, 1.0)
+
+
+def _cheapest(way: Finish) -> tuple[float, float]:
+    return way.decision.cost, way.decision.miss
 
 
 class _Ladder(msgspec.Struct, frozen=True):

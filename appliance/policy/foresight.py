@@ -53,22 +53,23 @@ def foresee(
             for place, (cost, share) in enumerate(zip(costs.costs, costs.shares, strict=True))
         ]
     )
-    asked = target
+    start_s, sure = window_s, target
     if rest is None:
         decision = decide(rungs, window_s, target, Z)
     else:
         found = finish.decide(rungs, rest.generations(Z), window_s, rest.finish_s, target, Z)
-        decision, window_s, target = found.decision, found.start_s, min(target + found.after, 1.0)
-    chance = _chance(decision, rungs, window_s, rest, 0.0)
-    why = _why(decision, rungs, window_s, target) if decision.feasible or chance >= asked else "infeasible"
-    return Foresight(curves, rungs, decision, chance, why, window_s, target, rest)
+        decision, start_s, sure = found.decision, found.start_s, min(target + found.after, 1.0)
+    chance = _chance(decision, rungs, window_s, rest)
+    hopeful = decision.feasible or chance >= target  # by the estimate, if not by its bound
+    why = _why(decision, rungs, start_s, sure) if hopeful else "infeasible"
+    return Foresight(curves, rungs, decision, chance, why, start_s, sure, rest)
 
 
-def _chance(decision: Decision, rungs: tuple[Candidate, ...], start_s: float, rest: Rest | None, z: float) -> float:
-    """The chance to start within `start_s` and then to end in time, `z` standard errors below the estimate."""
-    asked = (decision.first,) if decision.second is None else (decision.first, decision.second)
-    after = 0.0 if rest is None else rest.late(start_s, asked, z)
-    return max(1.0 - lateness(decision, rungs, start_s, z) - after, 0.0)
+def _chance(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, rest: Rest | None) -> float:
+    """The estimate that the answer starts within `window_s`, and ends in time where that is bound too."""
+    if rest is not None:
+        return finish.chance(decision, rungs, rest, window_s)
+    return 1.0 - lateness(decision, rungs, window_s, 0.0)
 
 
 def _why(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, target: float) -> str:
@@ -90,7 +91,7 @@ def forecast(
     if decision is None:
         decision, why = found.decision, found.why
     else:
-        chance = _chance(decision, found.rungs, found.start_s, found.rest, 0.0)
+        chance = _chance(decision, found.rungs, prospect.window.seconds, found.rest)
     return Forecast(
         prospect.window.target,
         chance,
@@ -126,8 +127,9 @@ def capped(found: Foresight) -> Decision:
 
 def _instead(found: Foresight, first: int, second: int | None, launch_s: float, cost: float) -> Decision:
     decision = Decision(first, second, launch_s, launch_s, 1.0, cost, feasible=True)
-    miss = 1.0 - _chance(decision, found.rungs, found.start_s, found.rest, Z)
-    return msgspec.structs.replace(decision, miss=miss)
+    asked = (first,) if second is None else (first, second)
+    after = 0.0 if found.rest is None else found.rest.late(found.start_s, asked, Z)
+    return msgspec.structs.replace(decision, miss=min(lateness(decision, found.rungs, found.start_s, Z) + after, 1.0))
 
 
 def after_loss(found: Foresight, running: int, waiting: int, since_s: float) -> float:

@@ -2,7 +2,7 @@
 (policy/latency.py), all memory is bounded, an observation counts at every level, unknown means pessimistic.
 
 Lengths, in tokens: a fixed curve -> model -> key. Paces, in seconds for `PACE_TOKENS` tokens: a fixed curve -> provider
--> model -> tier. Each level counts twice, with a slow and a fast decay, and the fast one is believed where it is worse.
+-> tier -> model. Each level counts twice, with a slow and a fast decay, and the fast one is believed where it is worse.
 An answer that was broken off, or that its limit cut, is censored: all that is known is that it would have been longer.
 A provider that broke off is a loss among the paces: such an answer never ends.
 
@@ -29,7 +29,7 @@ LEAST_TOKENS = 16
 """Of shorter answers the time is not that of their tokens, so they say nothing of the pace."""
 
 MASS = 4.0
-"""How many observations the level above counts for: less than with starts, for tiers of one model differ more."""
+"""How many observations the level above counts for: less than with starts, for models of one tier differ more."""
 
 MOST_SERIES = 500
 """Keys' lengths that are kept, and as many paces; beyond it the one that was used least recently is dropped."""
@@ -162,11 +162,11 @@ class Lengths:
     def took(self, provider: str, model: str, tier: str | None, tokens: int, seconds: float, now_s: float) -> None:
         """From the start to the end of an answer of so many tokens."""
         if tokens >= LEAST_TOKENS:
-            self._pace("started", bucket(seconds * PACE_TOKENS / tokens), (provider, model, tier or ""), now_s)
+            self._pace("started", bucket(seconds * PACE_TOKENS / tokens), (provider, tier or "", model), now_s)
 
     def broke(self, provider: str, model: str, tier: str | None, now_s: float) -> None:
         """The provider broke off an answer that had started."""
-        self._pace("lost", 0, (provider, model, tier or ""), now_s)
+        self._pace("lost", 0, (provider, tier or "", model), now_s)
 
     def _pace(self, cause: Cause, place: int, path: Path, now_s: float) -> None:
         for level in self._trees["pace"].chain(path, now_s):
@@ -180,7 +180,7 @@ class Lengths:
 
     def pace(self, provider: str, model: str, tier: str | None, now_s: float, peek: bool = False) -> Curve:
         """The pace of an answer, by bucket: `late_at` is the probability that it is slower, or never ends."""
-        return self._trees["pace"].curve((provider, model, tier or ""), now_s, peek)
+        return self._trees["pace"].curve((provider, tier or "", model), now_s, peek)
 
     def mean_tokens(self, model: str, key: str, guess: float) -> float:
         """The mean length of this key's answers, the model's counting as one; else the model's, else `guess`."""

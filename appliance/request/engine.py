@@ -80,7 +80,8 @@ class Engine:
         """The plan over a ladder of two rungs or more, each of the provider at the same place.
 
         `explore`: a skipped cheap rung may be started beside the first, and the first be left running if it loses, if
-        the organisation's purse has the money; `purses.forgo` gives it back.
+        the organisation's purse has the money; `purses.forgo` gives it back. None is started beside
+        one that must end in time.
         """
         call, window_s = work.call, window.seconds
         now_s, key_id = call.arrived_s, call.key.key_id
@@ -107,6 +108,7 @@ class Engine:
         elif (
             found.decision.first > 0
             and explore
+            and found.rest is None  # it might win, and then end too late
             and self.hedges.may(key_id, now_s)
             and self.purses.take_beside(work, prospect)
         ):

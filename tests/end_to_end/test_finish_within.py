@@ -40,13 +40,13 @@ async def learn(rig: Rig) -> None:
 async def test_the_rung_that_can_finish_in_time_is_asked_and_what_cannot_be_met_is_served_and_said() -> None:
     async with running(WORLD, reserve_s={}) as rig:
         await learn(rig)
-        soon = await asked(rig, finish_within="1.5s", start_target=0.8)
+        soon = await asked(rig, finish_within="1.5s", start_target=0.9)
         later = await asked(rig, finish_within="30s", start_target=0.9)
         never = await asked(rig, finish_within="1s", start_target=0.9, model=OTHER)
         told = [answer.header("x-startline-plan") or "" for answer in (soon, later, never)]
         assert [answer.header("x-startline-tier") for answer in (soon, later, never)] == ["default", "flex", "default"]
         assert [answer.header("x-startline-finish-met") for answer in (soon, later, never)] == ["true", "true", "false"]
-        assert told[0].startswith("default at once; ") and "for 80 % to end within 1.5 s" in told[0]
+        assert told[0].startswith("default at once; ") and "for 90 % to end within 1.5 s" in told[0]
         assert told[1].startswith("flex alone, safety launch ") and "for 90 % to end within 30 s" in told[1]
         assert told[2].startswith("infeasible: default at once; ")
         records = [one.request for one in rig.settled[-3:]]

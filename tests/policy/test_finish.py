@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.policy import launch
-from appliance.policy.finish import Generation, decide
+from appliance.policy.finish import Generation, Rest, chance, decide
 from appliance.policy.latency import LatencyModel, Series
 from appliance.policy.launch import Candidate, Decision
 from appliance.policy.lengths import PACE_TOKENS, Lengths
@@ -168,6 +168,26 @@ def test_a_ladder_needs_a_rung_and_one_rung_is_asked_whatever_comes() -> None:
         decide((FLEX,), (), 10.0, 10.0, 0.99)
     only = decide((DEFAULT,), (generation(100, 50),), 30.0, 30.0, 0.99)
     assert (only.decision.first, only.decision.second, only.decision.feasible) == (0, None, True)
+
+
+@pytest.mark.parametrize("finish_s", [12.0, 16.0, 25.0, 60.0, 120.0])
+@pytest.mark.parametrize("speeds", [(60.0, 60.0), (10.0, 100.0), (25.0, 60.0)])
+def test_the_chance_is_that_of_drawn_requests(finish_s: float, speeds: tuple[float, float]) -> None:
+    rest = Rest(finish_s, (tokens(400),) * 2, tuple(paces(one) for one in speeds))
+    rungs = FLEX, DEFAULT
+    way = decide(rungs, rest.generations(0.0), finish_s, finish_s, 0.95, 0.0).decision
+    told, random, met = chance(way, rungs, rest, finish_s), Random(finish_s), 0
+    drawn = [Drawn(random, 400, one, 0.1, None) for one in speeds]
+    for _ in range(4000):
+        x, y = 8.0 * random.lognormvariate(0.0, 0.8), 1.2 * random.lognormvariate(0.0, 0.4)
+        begun = [inf, inf]
+        begun[way.first] = x if way.first == 0 else y
+        if way.second is not None and x > way.launch_s:
+            begun[1] = way.launch_s + y
+        winner = begun.index(min(begun))
+        met += begun[winner] + drawn[winner]() <= finish_s
+    assert told == pytest.approx(met / 4000, abs=0.04)
+    assert told >= 1.0 - way.miss - 0.01, "the bound of both parts is a bound"
 
 
 class World:

@@ -50,7 +50,7 @@ def counted(s: Stage) -> dict[str, dict[str, list[float]]]:
                 found.setdefault("length", {})[cause] = [float(round(1.05**place)) for place, _ in buckets]
         elif len(one.path) == 4:
             paces = [PACE_TOKENS * 1000 / 1.05**place for place, _ in one.slow.started]
-            found[one.path[3]] = {"pace": paces, "broken": [1.0 for _ in one.slow.lost]}
+            found[one.path[2]] = {"pace": paces, "broken": [1.0 for _ in one.slow.lost]}
     return found
 
 
@@ -141,7 +141,7 @@ async def test_the_rung_that_can_finish_is_asked_at_once_where_the_cheap_one_can
     clock: MockClock, learning: Make
 ) -> None:
     s = learning(default=starts(1.0, "default", ends_s=8.0, tokens=600))
-    teach(s, flex=10.0, default=100.0, count=3000)  # 60 s against 6
+    teach(s, flex=10.0, default=100.0)  # 60 s against 6
     client = await s.call(stream=True, finish_within="30s")
     assert (s.story(), s.request.reason) == ([("default", 0.0, "won", 8.0)], "flex_skipped")
     told = s.request.forecast
