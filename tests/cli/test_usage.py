@@ -40,6 +40,7 @@ async def test_rows_totals_groups_filters_and_one_request(terminal: Terminal) ->
             assert (
                 "default (flex_deadline)" in shown and "✕" in shown and "●" in shown and "deadline met  True" in shown
             )
+            assert "% for 99 %" in shown.partition("plan")[2].partition("\n")[0]
             assert len(terminal.json("usage", "--request", raced)["attempts"]) == 2
 
         await trio.to_thread.run_sync(look)

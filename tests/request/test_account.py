@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from appliance.domain.errors import ApplianceFault, CallerFault
 from appliance.domain.identity import ApiKey
-from appliance.request.account import Accounts
+from appliance.request.account import Accounts, account
 from appliance.request.call import Call
 from appliance.store.memory import MemoryLedger
 from appliance.store.usage import UsageDetail
@@ -112,6 +112,15 @@ async def test_a_client_that_left_finds_out_what_became_of_its_request(clock: Mo
     told = await read(s)
     assert told["answer"]["client_gone"] and told["answer"]["error"] == "client_gone"
     assert told["events"][-1] == {"at_s": 2.0, "event": "gone", "attempt": None, "why": None}
+
+
+async def test_a_request_that_the_end_of_the_server_cut_off(clock: MockClock, stage: Make) -> None:
+    s = stage(flex=starts(1.0, "flex"))
+    call, _ = ask(s)
+    await s.run(call)
+    row = msgspec.structs.replace(s.request, status=0, error_code="interrupted", reason=None, cost_nanos=None)
+    told = account(row, ())
+    assert (told["state"], told["events"], told["cost"]["usd"]) == ("interrupted", [], None)
 
 
 async def test_what_is_not_this_keys_is_not_found(clock: MockClock, stage: Make) -> None:
