@@ -34,7 +34,7 @@ def race() -> None:
 def simulate(size: str, output: Path | None, part: str, as_json: bool) -> None:
     """Judge the deadline engine and other policies in made-up worlds, on virtual time. Status 1 if a promise breaks."""
     from appliance.cli.race_served import simulate_served
-    from appliance.evaluation.report import markdown, picture, summary
+    from appliance.evaluation.report import markdown, pictures, summary
     from appliance.evaluation.study import SIZES, cells, study
     from appliance.evaluation.verdict import judge
 
@@ -56,7 +56,8 @@ def simulate(size: str, output: Path | None, part: str, as_json: bool) -> None:
     verdicts = [judge(cell) for cell in done]
     if output is not None:
         (output / "table.md").write_text(markdown(done), encoding="utf-8")
-        (output / "costs.svg").write_text(picture(done), encoding="utf-8")
+        for name, drawn in pictures(done).items():
+            (output / name).write_text(drawn, encoding="utf-8")
     if as_json:
         say_json({"cells": _plain(done), "verdicts": _plain(verdicts)})
     else:

@@ -1,7 +1,8 @@
-"""The result as a Markdown table and as a picture. The rule: every cell stands in it, the broken promises by name."""
+"""The result as a Markdown table and as pictures. The rule: every cell stands in it, the broken promises by name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
+from math import log10
 from statistics import fmean
 
 from appliance.evaluation.study import Cell
@@ -18,7 +19,8 @@ COLOURS = {
     "ours": "#1f4fd0",
 }
 ROW, LEFT, WIDTH = 18, 330, 1000
-LEAST, MOST = 0.6, 1.8
+COST_MARKS = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8)
+LATE_MARKS = (0.01, 0.1, 1.0, 10.0, 100.0)
 HEAD = "| world | deadline, target, losers billed, price of flex | start rate | cost | of the best launch | "
 OTHERS = ("always_default", "switch", "fixed_hedge", "p95_hedge", "single_r", "clairvoyant")
 
@@ -28,7 +30,7 @@ def markdown(cells: Iterable[Cell]) -> str:
     lines = [HEAD + " | ".join(OTHERS) + " | holds |", "|" + "---|" * (6 + len(OTHERS))]
     for cell in cells:
         verdict = judge(cell)
-        held = "; ".join(verdict.broken) or ("yes" if verdict.attainable else "not attainable")
+        held = "; ".join(verdict.broken) or _held(verdict)
         others = " | ".join(f"{_mean(cell, name, 'start'):.3f} / {_mean(cell, name, 'cost'):.3f}" for name in OTHERS)
         lines.append(
             f"| {cell.world} | {_setting(cell)} | {_told(verdict.start, 4)} | {_told(verdict.cost, 3)} "
@@ -39,7 +41,7 @@ def markdown(cells: Iterable[Cell]) -> str:
 
 def summary(verdicts: list[Verdict]) -> str:
     """How many cells hold all promises."""
-    judged = [one for one in verdicts if one.attainable]
+    judged = [one for one in verdicts if one.attainable > 0.0]
     held = sum(not one.broken for one in judged)
     worst = max((one.ratio.value for one in judged), default=1.0)
     rest = len(verdicts) - len(judged)
@@ -49,8 +51,16 @@ def summary(verdicts: list[Verdict]) -> str:
     )
 
 
-def picture(cells: list[Cell]) -> str:
-    """Costs by the best single launch's, one row a cell; hollow where the target is missed by 0.2 points and more."""
+def pictures(cells: list[Cell]) -> dict[str, str]:
+    """By file name: what each policy costs, and how often it is late; a row a cell, a dot a policy."""
+    return {
+        "costs.svg": _picture(cells, "cost, by that of the best single launch", COST_MARKS, _cost_at),
+        "late.svg": _picture(cells, "late starts, by those that the target allows", LATE_MARKS, _late_at),
+    }
+
+
+def _picture(cells: list[Cell], about: str, marks: tuple[float, ...], at: Callable[[Cell, str], float]) -> str:
+    """Hollow where the target is missed by 0.2 points and more. `at`: a policy's place, 0 to 1."""
     height = ROW * (len(cells) + 3)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + 40}" height="{height}" font-family="sans-serif" '
@@ -60,23 +70,41 @@ def picture(cells: list[Cell]) -> str:
     for nth, (name, colour) in enumerate(COLOURS.items()):
         parts.append(f'<circle cx="{20 + nth * 120}" cy="12" r="5" fill="{colour}"/>')
         parts.append(f'<text x="{30 + nth * 120}" y="16">{name}</text>')
-    for mark in (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8):
-        parts.append(f'<text x="{_x(mark) - 8:.0f}" y="{ROW * 2}">{mark:g}</text>')
-        parts.append(f'<path d="M{_x(mark):.1f} {ROW * 2 + 4}V{height}" stroke="#dddddd"/>')
+    parts.append(f'<text x="8" y="{ROW * 2}">{about}</text>')
+    for nth, mark in enumerate(marks):
+        x = _x(nth / (len(marks) - 1))
+        parts.append(f'<text x="{x - 8:.0f}" y="{ROW * 2}">{mark:g}</text>')
+        parts.append(f'<path d="M{x:.1f} {ROW * 2 + 4}V{height}" stroke="#dddddd"/>')
     for nth, cell in enumerate(cells):
         y = ROW * (nth + 3)
-        best = _mean(cell, "best_launch", "cost")
         parts.append(f'<text x="8" y="{y + 4}">{escape(cell.world)}: {escape(_setting(cell))}</text>')
         for name, colour in COLOURS.items():
             missed = _mean(cell, name, "start") < cell.setting.target - 0.002
             fill = "white" if missed else colour
-            x = _x(_mean(cell, name, "cost") / best)
+            x = _x(at(cell, name))
             parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>')
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _x(ratio: float) -> float:
-    return LEFT + (min(max(ratio, LEAST), MOST) - LEAST) / (MOST - LEAST) * (WIDTH - LEFT)
+def _x(place: float) -> float:
+    return LEFT + min(max(place, 0.0), 1.0) * (WIDTH - LEFT)
+
+
+def _cost_at(cell: Cell, name: str) -> float:
+    ratio = _mean(cell, name, "cost") / _mean(cell, "best_launch", "cost")
+    return (ratio - COST_MARKS[0]) / (COST_MARKS[-1] - COST_MARKS[0])
+
+
+def _late_at(cell: Cell, name: str) -> float:
+    """The marks are powers of ten."""
+    late = (1.0 - _mean(cell, name, "start")) / (1.0 - cell.setting.target)
+    return (log10(max(late, LATE_MARKS[0])) - log10(LATE_MARKS[0])) / (len(LATE_MARKS) - 1)
+
+
+def _held(verdict: Verdict) -> str:
+    if verdict.attainable >= 1.0:
+        return "yes"
+    return f"yes; attainable in {verdict.attainable:.0%} of the run" if verdict.attainable > 0.0 else "not attainable"
 
 
 def _mean(cell: Cell, policy: str, field: str) -> float:

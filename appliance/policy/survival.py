@@ -91,16 +91,25 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent:
         leaving[bucket(age_s)] += weight * scale
         risk += weight * scale
     number = counts.total * scale + mass
-    alive_at, started, lost, variance = array("d"), array("d"), array("d"), array("d")
+    alive_at: list[float] = []
+    started: list[float] = []
+    lost: list[float] = []
+    variance: list[float] = []
     alive, begun, gone, spread = 1.0, 0.0, 0.0, 0.0
     before, begun_before, gone_before = 1.0, 0.0, 0.0  # the prior's, one bucket back
-    prior_silent, prior_started, prior_lost = prior.silent, prior.started, prior.lost
-    for place, (a_start, a_loss, a_cut) in enumerate(zip(counts.started, counts.lost, counts.censored, strict=True)):
-        begun_now, gone_now = prior_started[place], prior_lost[place]
-        cut = a_cut * scale + leaving[place]
-        at_risk = risk + mass * before - 0.5 * cut  # who is cut off in a bucket was there for half of it
-        starts = a_start * scale + mass * (begun_now - begun_before)
-        losses = a_loss * scale + mass * (gone_now - gone_before)
+    seen = zip(counts.started, counts.lost, counts.censored, leaving, strict=True)
+    believed = zip(prior.silent, prior.started, prior.lost, strict=True)
+    for (a_start, a_loss, a_cut, leaves), (silent_now, begun_now, gone_now) in zip(seen, believed, strict=True):
+        starts, losses = mass * (begun_now - begun_before), mass * (gone_now - gone_before)
+        at_risk = risk + mass * before
+        if a_start or a_loss or a_cut or leaves:
+            cut = a_cut * scale + leaves
+            at_risk -= 0.5 * cut  # who is cut off in a bucket was there for half of it
+            starts += a_start * scale
+            losses += a_loss * scale
+            risk -= (a_start + a_loss) * scale + cut
+            if risk < 0.0:
+                risk = 0.0
         ends = starts + losses
         if ends > 0.0 and at_risk > 1e-9:
             share = ends / at_risk
@@ -115,11 +124,8 @@ def estimate(counts: Histogram, prior: Curve, mass: float, now_s: float, silent:
         started.append(begun)
         lost.append(gone)
         variance.append(spread)
-        risk -= (a_start + a_loss) * scale + cut
-        if risk < 0.0:
-            risk = 0.0
-        before, begun_before, gone_before = prior_silent[place], begun_now, gone_now
-    return Curve(alive_at, started, lost, variance, number)
+        before, begun_before, gone_before = silent_now, begun_now, gone_now
+    return Curve(array("d", alive_at), array("d", started), array("d", lost), array("d", variance), number)
 
 
 def worse(slow: Curve, fast: Curve, margin: float) -> Curve:

@@ -36,8 +36,14 @@ def test_each_promise_can_break() -> None:
     assert "worst window" in judge(cell(start=0.97, kind="drifting")).broken[0]
 
 
-def test_nothing_is_promised_where_no_launch_meets_the_target() -> None:
-    assert judge(cell(start=0.5, cost=2.0, attainable=0.9)).broken == ()
+def test_nothing_is_promised_where_no_launch_meets_the_target_but_to_be_no_dearer_than_default() -> None:
+    assert judge(cell(start=0.5, cost=0.9, attainable=0.0)).broken == ()
+    assert judge(cell(start=0.5, cost=2.0, attainable=0.0)).broken == ("cost 2.000 of always default",)
+
+
+def test_where_the_target_can_be_met_at_times_ours_is_as_near_as_the_best() -> None:
+    assert judge(cell(start=0.987, cost=0.61, kind="drifting", attainable=0.9)).broken == ()
+    assert "below the best launch" in judge(cell(start=0.95, cost=0.61, kind="drifting", attainable=0.9)).broken[0]
 
 
 def test_an_interval_is_students() -> None:
