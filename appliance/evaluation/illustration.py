@@ -62,11 +62,11 @@ def figures(played: Scene) -> dict[str, str]:
         "still silent at the deadline": f"{played.cheap.late_at(window_s) * 100:.0f} %",
         "latest launch": f"{decision.launch_s:.1f} s",
         "reserve": f"{reserve_s:.1f} s",
-        "dear tier late": f"{played.dear.late_at(reserve_s) * 100:.1f} %",
-        "missed by the estimate": f"{played.cheap.late_at(window_s) * played.dear.late_at(reserve_s) * 100:.2f} %",
-        "missed by the bound": f"{decision.miss * 100:.2f} %",
+        "dear tier late": f"{played.dear.late_at(reserve_s) * 100:.0f} %",
+        "missed by the estimate": f"{played.cheap.late_at(window_s) * played.dear.late_at(reserve_s) * 100:.1f} %",
+        "missed by the bound": f"{decision.miss * 100:.1f} %",
         "launched": f"{played.cheap.silent_at(decision.launch_s) * 100:.0f} %",
-        "cost": f"{decision.cost:.2f}",
+        "cost": f"{decision.cost:.1f}",
     }
 
 

@@ -328,6 +328,26 @@ class LatencyModel:
             path = path[:-1]
 
 
+class Tier:
+    """One tier by itself, launched alone and behind a silent cheaper rung, with nothing above but the first prior: for
+    who plays recorded races again, where the levels between would say the same and cost as much.
+    """
+
+    def __init__(self, tier: str | None, now_s: float) -> None:
+        above = _Level(prior_of(tier), now_s)
+        above.children = 2
+        leaves = _Level(above, now_s, PLACE_MASS), _Level(above, now_s, PLACE_MASS, pooled=True)
+        self._chains = (above, leaves[0]), (above, leaves[1])
+
+    def begin(self, now_s: float, *, behind: bool) -> Flight:
+        """An attempt was launched."""
+        return Flight(self._chains[behind], now_s)
+
+    def curve(self, now_s: float, *, behind: bool) -> Curve:
+        """What to expect of an attempt launched now."""
+        return self._chains[behind][-1].curve(now_s)
+
+
 def _path(series: Series) -> Path:
     tier = series.tier or ""
     return tier, series.provider, series.model, str(series.size), "behind" if series.behind else "alone"

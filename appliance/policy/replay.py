@@ -1,6 +1,6 @@
 """The deadline engine serves recorded requests again, on virtual time. The rule: it learns what it would have seen.
 
-The plans are the engine's own (policy/launch.py, policy/exploration.py, by what policy/learner.py learns), made anew
+The plans are the engine's own (policy/launch.py, policy/exploration.py, by what policy/latency.py learns), made anew
 for each score of requests instead of for each. What each rung does is as it was recorded; what was not seen is drawn,
 once a round.
 """
@@ -12,13 +12,12 @@ from math import inf
 
 import msgspec
 
-from appliance.policy.cases import Case, Cases, Group, Times
+from appliance.policy.cases import Case, Cases, Times
 from appliance.policy.exploration import Exploration, need
 from appliance.policy.histogram import Cause
 from appliance.policy.imputation import Draws, Mood, Uniform, weights
-from appliance.policy.latency import prior_of
+from appliance.policy.latency import Flight, Tier
 from appliance.policy.launch import Candidate, Decision, decide
-from appliance.policy.learner import Attempt, Learner
 from appliance.policy.recorded import SAME_MOMENT_S
 
 PLANNED_FOR = 25
@@ -63,7 +62,7 @@ class Round:
         self.cases = cases
         self.wish = wish
         self.teacher = teacher
-        self.learners = [_learners(group, cases.all[0].at_s) for group in cases.groups] if teacher is None else []
+        self.tiers = [tuple(Tier(rung.tier, cases.all[0].at_s) for rung in group.names[:2]) for group in cases.groups]
         self.purse = Exploration(1.0) if cases.explores else Exploration(1.0, 0.0)
         self.sums = Played()
         weight = weights(len(cases.all), uniform)
@@ -99,7 +98,7 @@ class Round:
         plans = self.plans.setdefault(key, [])
         if not plans or plans[-1][0] < self._block:
             group = self.cases.groups[case.group]
-            x, y, behind = (learner.curve(now_s) for learner in self.learners[case.group])
+            x, y, behind = (self.tiers[case.group][role > 0].curve(now_s, behind=role > 1) for role in range(3))
             rungs = (
                 Candidate(x, x, group.ratio, group.abandoned[0]),
                 Candidate(y, behind, 1.0, group.abandoned[1]),
@@ -107,11 +106,11 @@ class Round:
             plans.append((self._block, (decide(rungs, window_s, target), rungs)))
         return plans[-1][1]
 
-    def begin(self, case: Case, role: int, now_s: float) -> Attempt | None:
+    def begin(self, case: Case, role: int, now_s: float) -> Flight | None:
         """An attempt is launched; None where nobody learns."""
-        return None if self.teacher is not None else self.learners[case.group][role].begin(now_s)
+        return None if self.teacher is not None else self.tiers[case.group][role > 0].begin(now_s, behind=role > 1)
 
-    def end(self, flight: Attempt | None, cause: Cause, at_s: float) -> None:
+    def end(self, flight: Flight | None, cause: Cause, at_s: float) -> None:
         """It ends so, then."""
         if flight is not None:
             self.at(at_s, lambda now_s: flight.end(cause, now_s))
@@ -125,13 +124,6 @@ class Round:
         while self._heap and self._heap[0][0] <= now_s:
             at_s, _, act = heappop(self._heap)
             act(at_s)
-
-
-def _learners(group: Group, now_s: float) -> tuple[Learner, Learner, Learner]:
-    """Of the cheap rung, the dear one alone, and the dear one behind a silent cheap one."""
-    cheap, dear, _ = group.names
-    either = Learner(prior_of(dear.tier), now_s)
-    return Learner(prior_of(cheap.tier), now_s), Learner(either, now_s), Learner(either, now_s)
 
 
 class _Request:
@@ -169,7 +161,7 @@ class _Request:
         else:
             played.at(now_s + check_s, lambda at_s: self._check(flight, at_s))
 
-    def _check(self, flight: Attempt | None, now_s: float) -> None:
+    def _check(self, flight: Flight | None, now_s: float) -> None:
         """The planned launch is near and the cheap rung is silent: by what is known now, is it time?"""
         case, played = self.case, self.round
         age_s = now_s - case.at_s
@@ -190,7 +182,7 @@ class _Request:
             return
         self._race(flight, age_s)
 
-    def _race(self, flight: Attempt | None, launch_s: float) -> None:
+    def _race(self, flight: Flight | None, launch_s: float) -> None:
         case, played = self.case, self.round
         cheap_s, lost = self.cheap
         behind = 2 if launch_s > SAME_MOMENT_S else 1
@@ -218,8 +210,7 @@ class _Request:
         if lost and cheap_s < dear_s:
             self._end(flight, case.at_s + cheap_s, lost=True)
         elif dear_s < self.window_s and played.purse.leave_running(self.rungs[0]):
-            cost = case.cheap_cost
-            self._watch(flight)
+            cost = self._watch(flight, self.rungs[0].cost * (1.0 - self.group.abandoned[0]))
         else:
             played.end(flight, "censored", case.at_s + dear_s)
             cost = self.group.abandoned[0] * case.cheap_cost
@@ -232,16 +223,20 @@ class _Request:
         self._end(played.begin(case, 1, now_s), now_s + took_s, dear_lost)
         cost, start_s = (case.dear_cost, took_s) if not dear_lost else (0.0, inf)
         if beside or dear_lost:
-            self.cheap = self._time(0, case.cheap)
-            cheap_s, lost = self.cheap
+            cheap_s, lost = self.cheap = self._time(0, case.cheap)
             after_s = 0.0 if beside else took_s
             flight = played.begin(case, 0, now_s + after_s)
-            self._end(flight, now_s + after_s + cheap_s, lost)
             if not lost and after_s + cheap_s < start_s:
-                cost = case.cheap_cost + (self.group.abandoned[1] * case.dear_cost if start_s < inf else 0.0)
+                self._end(flight, now_s + after_s + cheap_s, lost=False)
+                left = self.group.abandoned[1]
+                if beside:
+                    played.purse.refund(min(self.rungs[0].cost, 1.0 - left))
+                cost = case.cheap_cost + (left * case.dear_cost if start_s < inf else 0.0)
                 start_s = after_s + cheap_s
             elif beside:
-                cost += case.cheap_cost
+                cost += self._watch(flight, self.rungs[0].cost)
+            else:
+                self._end(flight, now_s + after_s + cheap_s, lost)
         self._done(start_s, cost, launched=True)
 
     def _dear_after(self, after_s: float) -> None:
@@ -265,21 +260,31 @@ class _Request:
             played.sums.beyond += draws.beyond - before if pool == 0 else 0
         return found
 
-    def _end(self, flight: Attempt | None, at_s: float, lost: bool) -> None:
+    def _end(self, flight: Flight | None, at_s: float, lost: bool) -> None:
         if at_s == inf:
             self._give_up(flight)
         else:
             self.round.end(flight, "lost" if lost else "started", at_s)
 
-    def _watch(self, flight: Attempt | None) -> None:
-        """A cheap rung that was left running: it ends, or is cut off at the deadline."""
+    def _watch(self, flight: Flight | None, charged: float) -> float:
+        """A cheap rung that runs on to the deadline, to learn of it: what that costs. What was charged and is not spent
+        comes back: refused, it costs nothing, silent to the deadline, what an abandoned attempt costs.
+        """
+        case, played = self.case, self.round
         cheap_s, lost = self.cheap
         if cheap_s <= self.window_s:
-            self._end(flight, self.case.at_s + cheap_s, lost)
-        else:
-            self.round.end(flight, "censored", self.case.at_s + self.window_s)
+            self._end(flight, case.at_s + cheap_s, lost)
+            if not lost:
+                return case.cheap_cost
+            played.purse.refund(charged)
+            return 0.0
+        played.end(flight, "censored", case.at_s + self.window_s)
+        share = self.group.abandoned[0]
+        spared = self.rungs[0].cost * (1.0 - share)
+        played.at(case.at_s + self.window_s, lambda _: played.purse.refund(spared))
+        return share * case.cheap_cost
 
-    def _give_up(self, flight: Attempt | None) -> None:
+    def _give_up(self, flight: Flight | None) -> None:
         self.round.end(flight, "censored", self.case.at_s + GIVE_UP * self.window_s)
 
     def _done(self, start_s: float, cost: float, *, launched: bool) -> None:

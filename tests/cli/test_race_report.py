@@ -70,6 +70,6 @@ async def test_what_a_running_server_records_is_reported(terminal: Terminal) -> 
             assert (found["flex"]["hits"], found["launched"]["hits"]) == (2, 1)
             assert found["reasons"] == [["flex_won", 2], ["flex_deadline", 1]]
             assert found["unpredicted"] == 0, "the engine has planned each"
-            assert found["money"]["losers_nanos"] > 0
+            assert 0 < found["money"]["nanos"] < found["money"]["default_nanos"]
 
         await trio.to_thread.run_sync(look)

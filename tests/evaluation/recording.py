@@ -63,7 +63,7 @@ class RecordedRun(Run):
             elif flight.cause == "started" and flight.end_s == start_s:
                 end, nanos = "won", price
             elif flight.end_s > start_s:
-                end, nanos = "left_running", price
+                end, nanos = "left_running", price if flight.cause == "started" else round(self.setting.billed * price)
             else:
                 end, nanos = "lost", round(self.setting.billed * price)
             tries.append(

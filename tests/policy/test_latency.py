@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from appliance.policy import latency
-from appliance.policy.latency import Flight, KeptSeries, LatencyModel, Series, prior_of, size_class
+from appliance.policy.latency import Flight, KeptSeries, LatencyModel, Series, Tier, prior_of, size_class
 from appliance.policy.launch import Candidate, decide
 
 FLEX = Series("openai", "gpt", "flex")
@@ -246,3 +246,17 @@ def test_a_tail_is_no_heavier_for_what_is_still_in_flight() -> None:
             flight.end("started", at_s)
         if now_s > 300.0:
             assert model.curve(FLEX, now_s).late_at(200.0) < 0.25, "in truth 0.11"
+
+
+def test_a_tier_by_itself_learns_what_the_whole_model_learns() -> None:
+    model, alone = LatencyModel(), Tier("flex", 0.0)
+    series, random = Series("p", "m", "flex"), Random(1)
+    for nth in range(600):
+        now_s, time_s = nth * 10.0, random.lognormvariate(2.0, 1.0)
+        for flight in (model.begin(series, now_s), alone.begin(now_s, behind=False)):
+            flight.end("started" if time_s < 9.0 else "censored", now_s + min(time_s, 9.0))
+    theirs, ours = model.curve(series, 6000.0), alone.curve(6000.0, behind=False)
+    for at_s in (1.0, 3.0, 8.0):
+        assert ours.late_at(at_s) == pytest.approx(theirs.late_at(at_s), abs=0.01)
+        assert ours.error_at(at_s) == pytest.approx(theirs.error_at(at_s), abs=0.005)
+    assert alone.curve(6000.0, behind=True).late_at(3.0) == pytest.approx(ours.late_at(3.0), abs=0.05)
