@@ -95,6 +95,9 @@ def prepare_gateway(children: Children, provider: Provider, command: tuple[str, 
         "STARTLINE_CA_BUNDLE": str(provider.certificate),
         "STARTLINE_MAX_CONNECTIONS_PER_ADDRESS": "20000",  # all load comes from one address, with one key
         "STARTLINE_MAX_REQUESTS_PER_KEY": "20000",
+        "STARTLINE_RESERVE_S": "{ default = 5.0 }",  # all races alike, whatever was learned
+        "STARTLINE_HEDGES_PER_KEY_PER_S": "10000",
+        "STARTLINE_HEDGES_PER_S": "10000",
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     }
     host = provider.next_host()
