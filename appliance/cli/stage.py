@@ -82,6 +82,8 @@ async def staged(world: "World", *, port: int = 0, seed: int = 0, **settings: ob
                     tiers = {"tiers": ("flex", "default", "priority"), "price_as": "openai"}
                     await asked(admin, "POST", "/admin/v1/providers", json=body | tiers)
                     made = await asked(admin, "POST", "/admin/v1/keys", json={"name": "demo"})
+                    # losers are cut off each time, and none is left running to learn of it
+                    await asked(admin, "PATCH", "/admin/v1/organisations/default", json={"explore": False})
                     await server.start(serve, appliance, [*listeners, open_unix(place.socket())])
                     headers = {"authorization": f"Bearer {made['key']}"}
                     async with httpx.AsyncClient(
