@@ -168,6 +168,11 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preset: str | None = None
     size_class: int = 0
 
+    @property
+    def in_time(self) -> bool | None:
+        """Whether what a forecast's chance is of came about: a start in time, or an end where that has a deadline."""
+        return self.deadline_met if self.finish_s is None else self.finish_met
+
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun", gc=False):
     """Archived when the first attempt is dispatched; without a `Settled` it becomes an interrupted request."""

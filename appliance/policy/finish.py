@@ -31,12 +31,16 @@ LOOSER = (0.05, 0.2, 0.5)
 HOPELESS = 0.5
 """Where every way misses so often, the rung that is usually done first is asked: the deadline is out of reach."""
 
-_LEVELS = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.007, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
+_LEVELS = (0.5, 0.2, 0.1, 0.04, 0.015, 0.005, 0.001, 0.0001, 0.000003)
 """The pace is taken as one of these quantiles, each standing for all that are faster, down to the one before it."""
 
 
-_MISSES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.0005, 0.0001)
+_MISSES = (0.75, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005, 0.0005, 0.0)
 """The time after the start is estimated as the middle of the parts between what is exceeded so seldom."""
+
+
+_NOTHING = 1e-4
+"""What is less likely is left out of an estimate."""
 
 
 class Generation:
@@ -67,21 +71,18 @@ class Generation:
     def _late(self, place: int) -> float:
         """P(it takes longer than the upper end of a bucket)."""
         known = self._ends.get(place)
-        if known is None:
-            known = self._never
-            for share, slow in self._paces:
-                known += share * self._longer(place + PACE_PLACE - slow)
-            self._ends[place] = known = min(known, 1.0)
-        return known
-
-    def _longer(self, place: int) -> float:
-        if place >= self._most:
-            return 0.0
-        if place < 0:
-            return 1.0
-        place = min(place, COUNT - 1)
-        longer = self._length.silent[place]
-        return min(longer * (1.0 + self._z * sqrt(self._length.variance[place])), 1.0)
+        if known is not None:
+            return known
+        late, most, z = self._never, self._most, self._z
+        silent, variance = self._length.silent, self._length.variance
+        for share, slow in self._paces:
+            length = min(place + PACE_PLACE - slow, COUNT - 1)
+            if length < 0:
+                late += share
+            elif length < most and (longer := silent[length]) > 0.0:
+                late += share * min(longer * (1.0 + z * sqrt(variance[length])) if z else longer, 1.0)
+        self._ends[place] = late = min(late, 1.0)
+        return late
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -181,6 +182,8 @@ def chance(decision: Decision, rungs: tuple[Candidate, ...], rest: Rest, window_
         shares = [(decision.first, started), (decision.second, 1.0 - started)]
     found = 0.0
     for place, share in shares:
+        if share < _NOTHING:
+            continue
         generation = Generation(rest.lengths[place], rest.paces[place], rest.most_tokens, 0.0)
         slower = 1.0
         for miss in _MISSES:

@@ -161,7 +161,7 @@ class Metrics(Collector):
         self._overhead.add((), request.overhead_s)
         if request.deadline_met is not None:
             self._deadlines.values["true" if request.deadline_met else "false",] += 1
-            if request.forecast is not None:
+            if request.forecast is not None and request.in_time is not None:
                 self._raced(request, request.forecast)
 
     def observed(self, observed: Observed) -> None:
@@ -174,7 +174,7 @@ class Metrics(Collector):
     def _raced(self, request: RequestRecord, forecast: Forecast) -> None:
         self._races.values[(forecast.why,)] += 1
         starts = self._race_starts.values
-        starts["in_time",] += request.deadline_met is True
+        starts["in_time",] += request.in_time is True
         starts["wanted",] += forecast.target
         starts["expected",] += forecast.chance
         paid, expected, default = request.cost_nanos, forecast.cost_nanos, request.default_nanos

@@ -35,7 +35,7 @@ class Alarms:
     def settled(self, settled: Settled) -> None:
         """Take note of a request that ended."""
         request = settled.request
-        forecast, met = request.forecast, request.deadline_met
+        forecast, met = request.forecast, request.in_time
         if forecast is None or met is None:
             return
         promise = self._promises.get(request.organisation_id)

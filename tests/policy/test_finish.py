@@ -99,7 +99,7 @@ def test_an_end_far_away_leaves_the_decision_of_the_start() -> None:
     rungs, generations = (FLEX, DEFAULT), (generation(100, 50), generation(100, 50))
     found, plain = decide(rungs, generations, 20.0, 5000.0, 0.99), launch.decide(rungs, 20.0, 0.99)
     assert found.start_s == 20.0
-    assert found.after < 1e-6
+    assert found.after < 1e-5
     assert found.decision.launch_s == pytest.approx(plain.launch_s, rel=1e-3)
 
 
@@ -120,7 +120,7 @@ def test_a_limit_of_the_output_is_a_limit_of_the_time() -> None:
     free, capped = generation(2000, 50), generation(2000, 50, 100)
     assert free.within(0.01) > 60.0
     assert capped.within(0.01) < 4.0
-    assert capped.late_at(4.0) < 1e-6
+    assert capped.late_at(4.0) < 1e-5
     assert not decide((FLEX, DEFAULT), (free, free), 15.0, 15.0, 0.99).decision.feasible
     assert decide((FLEX, DEFAULT), (capped, capped), 15.0, 15.0, 0.99).decision.feasible
 

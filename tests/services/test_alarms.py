@@ -42,6 +42,16 @@ def test_a_target_that_is_missed_is_told_once_with_its_figures() -> None:
     assert (over["event"], over["log_level"]) == ("start_target_met_again", "info")
 
 
+def test_where_the_end_has_a_deadline_the_target_is_of_the_end() -> None:
+    alarms = Alarms(lambda _: ())
+    for _ in range(60):
+        alarms.settled(race(False, finish_s=60.0, finish_met=True))
+    assert alarms.counts()["start_target",] == 0
+    for _ in range(60):
+        alarms.settled(race(True, finish_s=60.0, finish_met=False))
+    assert alarms.counts()["start_target",] == 1
+
+
 async def test_a_drift_is_told_when_it_begins_and_when_it_is_over(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = 0
     now: list[Path] = []
