@@ -24,6 +24,9 @@ from appliance.evaluation.world import WORLDS, Draw, Tiers, draws
 RUNS = 8
 """On virtual time, of one scene."""
 
+BILLED: dict[AbortBilling, float] = {"free": 0.0, "partial": 0.5, "full": 1.0}
+"""The share of its price that a loser is billed, where none was seen."""
+
 STUDENT_T = {1: 63.7, 2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 7: 3.50}
 """Of 99 % on both sides: three scenes have nine figures."""
 
@@ -127,7 +130,7 @@ def read(draw: Draw, request: RequestRecord, attempts: tuple[AttemptRecord, ...]
     billed = [
         (one.cost_nanos or 0) / (unit * (price if one.tier_sent == "flex" else 1.0))
         for one in attempts
-        if one.outcome == "lost" and one.to_start_s is None
+        if one.outcome in ("lost", "detached") and one.to_start_s is None
     ]
     return Came(won.to_start_s, request.cost_nanos / unit, flex, won.to_start_s - won.start_s - drawn_s, tuple(billed))
 
@@ -135,7 +138,7 @@ def read(draw: Draw, request: RequestRecord, attempts: tuple[AttemptRecord, ...]
 def compare(scene: Scene, requests: list[Draw], came: list[Came], times: float, runs: int = RUNS) -> Comparison:
     """Play the same draws on virtual time, with losers billed as they were, and hold both beside each other."""
     silent = [share for one in came for share in one.billed]
-    setting = scene.setting(times, fmean(silent) if silent else 0.0)
+    setting = scene.setting(times, fmean(silent) if silent else BILLED[scene.abort_billing])
     late = sorted(one.late_s for one in came if one.late_s is not None)
     played = [_figures_of(_play(requests, setting, late, nth), setting.window_s) for nth in range(runs)]
     ours = _figures_of([(one.start_s, one.cost, one.flex) for one in came], setting.window_s)
