@@ -204,7 +204,8 @@ def test_the_command_line_tells_the_same(stage: Stage) -> None:
     told = checked(stage, mark)
     request_id = told.request["request_id"]
     one = msgspec.json.decode(command("usage", "--request", request_id, "--json", environ=stage.environ))
-    assert one == {"request": told.request, "attempts": told.attempts}
+    assert one == {"request": told.request, "attempts": told.attempts, "plan": one["plan"]}
+    assert one["plan"].startswith("fixed launch 0.5 s of 1 s; ")
     listed = msgspec.json.decode(command("usage", "--limit", "1", "--json", environ=stage.environ))
     assert listed["requests"] == [told.request]
     assert listed["totals"]["requests"] >= 1
