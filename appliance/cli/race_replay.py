@@ -135,7 +135,9 @@ def _cannot(found: "Backtest") -> list[str]:
             f"{found.left_out} requests are left out: one tier alone, other rungs, a deadline on the last byte, the "
             "caller's fault, or a caller who left."
         )
-    told.append("Supposed: the dearer tier, asked earlier, takes as long as it took, and providers bear the same load.")
+    told.append(
+        "Supposed: the dearer tier takes as long when asked earlier; providers bear the same load, and change slowly."
+    )
     return told
 
 

@@ -34,6 +34,7 @@ class Case(msgspec.Struct):
     window_s: float
     target: float
     group: int
+    place: int
     cheap: Times
     dear: Times
     cheap_cost: float
@@ -114,6 +115,7 @@ class Cases:
                 window_s=race.window_s,
                 target=race.target,
                 group=place,
+                place=nth,
                 cheap=Times(found[0]),
                 dear=Times(found[1]),
                 cheap_cost=0.0,
@@ -163,12 +165,13 @@ class Cases:
     def _pool(self, group: Group) -> None:
         cheap, dear, _ = group.names
         alone, behind = group.seen[1], group.seen[2]
-        either = Pool(alone + behind, prior_of(dear.tier), fitted=True)
+        count = len(self.all)
+        either = Pool(alone + behind, prior_of(dear.tier), count, fitted=True)
         both = either.curve()
         group.pools = (
-            Pool(group.seen[0], prior_of(cheap.tier)),
-            Pool(alone, both, fitted=True),
-            Pool(behind, both, fitted=True),
+            Pool(group.seen[0], prior_of(cheap.tier), count),
+            Pool(alone, both, count, fitted=True),
+            Pool(behind, both, count, fitted=True),
         )
         for pool in group.pools[1:]:  # each leans on both
             pool.support_s = max(pool.support_s, either.support_s)

@@ -4,7 +4,8 @@ Of each request each rung's time is known (it started, or was lost), or known to
 cut off (censored), or not known at all (never asked). What is missing is drawn from the rung's Kaplan-Meier curve,
 given that it is longer than what was seen. Drawn many times, each time with curves of other weights of the requests
 (Rubin's Bayesian bootstrap, 1981), this is proper multiple imputation (Rubin 1987): the spread of the results holds
-both what chance does and what is not known of the curves.
+both what chance does and what is not known of the curves. Where a rung was slower in one half of the records than in
+the other, times are drawn from curves of their own time.
 
 Why not weights of inverse probability of censoring: they stand the requests that were seen for those that were not,
 and under a race nobody is seen beyond the dear rung's answer but those left running, so the weights have no end. The
@@ -25,7 +26,7 @@ import msgspec
 
 from appliance.policy.buckets import COUNT, LEAST_S, UPPER_S, bucket
 from appliance.policy.histogram import Cause, Decay, Histogram
-from appliance.policy.survival import Curve, estimate, log_normal
+from appliance.policy.survival import Curve, estimate, log_normal, worse
 
 Uniform = Callable[[], float]
 """Random numbers from 0 up to 1: `random.Random(seed).random`."""
@@ -40,6 +41,15 @@ MASS = 1.0
 
 MASS_FITTED = 8.0
 """The same where the prior is a log-normal curve fitted to the starts that were seen."""
+
+EPOCHS = 4
+"""Into so many parts the recorded requests are cut where a rung's times have changed among them..."""
+
+NEIGHBOUR = 0.25
+"""...each with a curve of its own, in which what was seen an epoch away counts for so much, two away for its square."""
+
+CHANGED = 2.0
+"""A rung has changed if one half of the requests was slower than the other by so many standard errors."""
 
 LAST, FEW = 8, 200
 """Of so few starts the last ones are only taken to be as long as the first of these: how they go on the fitted curve
@@ -59,9 +69,9 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 class Pool:
     """All that was seen of one rung in one circumstance, and curves of it."""
 
-    __slots__ = ("_fitted", "_logs", "_places", "_trusted_s", "prior", "seen", "support_s")
+    __slots__ = ("_fitted", "_logs", "_places", "_trusted_s", "changed", "prior", "seen", "support_s")
 
-    def __init__(self, seen: Sequence[Seen], prior: Curve, *, fitted: bool = False) -> None:
+    def __init__(self, seen: Sequence[Seen], prior: Curve, requests: int, *, fitted: bool = False) -> None:
         self.seen = seen
         self.prior = prior
         self._logs = [(log(max(one.age_s, LEAST_S)), one.request) for one in seen if one.cause == "started"]
@@ -71,6 +81,18 @@ class Pool:
             self._trusted_s = sorted(one.age_s for one in seen if one.cause == "started")[-LAST]
         self._places = [bucket(one.age_s) for one in seen]
         self.support_s = _support_s(seen, self.curve())
+        halves = [self.curve([float((2 * nth // requests) == half) for nth in range(requests)]) for half in (0, 1)]
+        self.changed = any(worse(one, other, CHANGED) is other for one, other in (halves, halves[::-1]))
+
+    def curves(self, weights: Sequence[float]) -> list[Curve]:
+        """One for each epoch; one for all if the rung has not changed."""
+        if not self.changed:
+            return [self.curve(weights)]
+        count = len(weights)
+        return [
+            self.curve([weight * NEIGHBOUR ** abs(nth * EPOCHS // count - epoch) for nth, weight in enumerate(weights)])
+            for epoch in range(EPOCHS)
+        ]
 
     def curve(self, weights: Sequence[float] | None = None) -> Curve:
         """Kaplan and Meier's curve, each request with its weight (None: 1)."""
@@ -83,12 +105,13 @@ class Pool:
             else:
                 arrays[one.cause][place] += weight
             counts.total += weight
-        if not self._fitted:
-            return estimate(counts, self.prior, MASS, 0.0)
-        return estimate(counts, self._fit(weights), MASS_FITTED, 0.0)
-
-    def _fit(self, weights: Sequence[float] | None) -> Curve:
         by = [1.0 if weights is None else weights[request] for _, request in self._logs]
+        if not self._fitted or sum(by) <= 0.0:
+            return estimate(counts, self.prior, MASS, 0.0)
+        return estimate(counts, self._fit(by), MASS_FITTED, 0.0)
+
+    def _fit(self, by: Sequence[float]) -> Curve:
+        """The log-normal curve of the starts, each with its weight."""
         total = sum(by)
         mean = sum(value * weight for (value, _), weight in zip(self._logs, by, strict=True)) / total
         square = sum((value - mean) ** 2 * weight for (value, _), weight in zip(self._logs, by, strict=True)) / total

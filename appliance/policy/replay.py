@@ -68,7 +68,7 @@ class Round:
         weight = weights(len(cases.all), uniform)
         self.draws = [
             [
-                Draws(pool.curve(weight), pool.support_s, "prior" if role else mood, uniform)
+                [Draws(curve, pool.support_s, "prior" if role else mood, uniform) for curve in pool.curves(weight)]
                 for role, pool in enumerate(group.pools)
             ]
             for group in cases.groups
@@ -252,7 +252,8 @@ class _Request:
         played = self.round
         if times.known:
             return times.age_s, times.lost
-        draws = played.draws[self.case.group][pool]
+        epochs = played.draws[self.case.group][pool]
+        draws = epochs[self.case.place * len(epochs) // len(played.cases.all)]
         before = draws.beyond
         found = draws.after(times.age_s)
         if self.case.judged:
