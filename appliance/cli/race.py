@@ -27,7 +27,7 @@ def race() -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A folder for one JSON file per cell, the table and a picture; what lies there is not run again.",
+    help="A folder for a JSON file per cell, one of all, table and pictures; what lies there is not run again.",
 )
 @click.option("--part", default="1/1", show_default=True, help="2/3: the second third of the cells, to use more cores.")
 @json_option
@@ -35,6 +35,7 @@ def simulate(size: str, output: Path | None, part: str, as_json: bool) -> None:
     """Judge the deadline engine and other policies in made-up worlds, on virtual time. Status 1 if a promise breaks."""
     from appliance.cli.race_served import simulate_served
     from appliance.evaluation.report import markdown, pictures, summary
+    from appliance.evaluation.results import pack
     from appliance.evaluation.study import SIZES, cells, study
     from appliance.evaluation.verdict import judge
 
@@ -56,6 +57,7 @@ def simulate(size: str, output: Path | None, part: str, as_json: bool) -> None:
     verdicts = [judge(cell) for cell in done]
     if output is not None:
         (output / "table.md").write_text(markdown(done), encoding="utf-8")
+        (output / "result.json").write_bytes(pack(done))
         for name, drawn in pictures(done).items():
             (output / name).write_text(drawn, encoding="utf-8")
     if as_json:

@@ -7,7 +7,8 @@ cheap one is silent is slower than one that was asked at once: both share a caus
 that is ever seen.
 
 Each level counts twice, with a slow and a fast decay; the fast one leans on the slow one, and where it is clearly worse
-it is believed.
+it is believed. What is refuted by good news (policy/news.py) is forgotten, and so is most of what the fast decay had
+counted before bad news.
 """
 
 from collections.abc import Iterator
@@ -25,11 +26,9 @@ FAST = Decay(half_count=120.0, half_life_s=3600.0)
 PRIOR_MASS = 8.0
 """How many observations the level above counts for."""
 
-
 PLACE_MASS = 64.0
 """The same where it says nothing of whether a cheaper rung was silent: that matters less than a model does, and a plan
 that launches always at once, or never, would never learn the other."""
-
 
 POOLED_MARGIN = 2.0
 """What was seen behind a silent rung is believed, over all that was seen, where both differ by so many."""
