@@ -73,7 +73,7 @@ class Alarms:
 
 
 def _facts(path: Path) -> dict[str, object]:
-    tier, provider_id, model, how, size = path
+    tier, provider_id, model, size, how = path
     return {
         "provider_id": provider_id,
         "model": model or "(unlisted)",

@@ -8,13 +8,13 @@ from trio.testing import MockClock
 
 from appliance.domain.catalog import Rung
 from appliance.domain.record import Forecast, Settled
-from appliance.policy.latency import Path
+from appliance.policy.latency import LatencyModel, Path, Series
 from appliance.services.alarms import LOOK_S, Alarms, run
 from tests.server.records import settled
 
 RUNGS = (Rung("sim", "m", "flex"), Rung("sim", "m", "default"))
 FORECAST = Forecast(0.99, 0.994, 0.99, 0, 1, 6.8, 740, 1000, "latest_launch", 250.0, RUNGS)
-PATH = ("flex", "prov_1", "gpt", "alone", "0")
+PATH = ("flex", "prov_1", "gpt", "0", "alone")
 
 
 def race(met: bool | None, **facts: Any) -> Settled:
@@ -69,4 +69,21 @@ async def test_a_drift_is_told_when_it_begins_and_when_it_is_over(mock_clock: Mo
     assert [(line["event"], line["model"], line["tier"]) for line in logs] == [
         ("latency_drift", "gpt", "flex"),
         ("latency_drift_over", "gpt", "flex"),
+    ]
+
+
+async def test_what_the_model_calls_a_drift_can_be_told(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = 0
+    model, series = LatencyModel(), Series("prov_1", "gpt", "flex", 2, behind=True)
+    alarms = Alarms(model.drifting)
+    for takes_s, count in ((2.0, 3000), (60.0, 60)):
+        for _ in range(count):
+            now_s = trio.current_time()
+            model.begin(series, now_s).end("started", now_s + takes_s)
+            await trio.sleep(1.0)
+        model.curve(series, trio.current_time())
+    with structlog.testing.capture_logs() as logs:
+        alarms.look()
+    assert [(line["event"], line["model"], line["size_class"], line["how"]) for line in logs] == [
+        ("latency_drift", "gpt", 2, "behind")
     ]
