@@ -72,13 +72,18 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, rungs=(*self.rungs, *later))
 
     def without(self, rungs: tuple[Rung, ...]) -> "Plan":
-        """This plan without some of its rungs, which cannot be asked; what was to follow them is launched at 0."""
+        """This plan without some of its rungs, which cannot be asked; what was to follow them is launched at 0.
+
+        Places are others then, so none of them is left running.
+        """
         kept = [planned for planned in self.rungs if planned.rung not in rungs]
         if any(planned.launch_s == 0.0 for planned in kept):
-            return msgspec.structs.replace(self, rungs=tuple(kept), check_s=None)
+            return msgspec.structs.replace(self, rungs=tuple(kept), check_s=None, linger=frozenset())
         first = next((place for place, planned in enumerate(kept) if planned.launch_s is not None), 0)
         kept[first] = RungPlan(kept[first].rung, 0.0)
-        return msgspec.structs.replace(self, rungs=tuple(kept), reason_hint="chain_advanced", check_s=None)
+        return msgspec.structs.replace(
+            self, rungs=tuple(kept), reason_hint="chain_advanced", check_s=None, linger=frozenset()
+        )
 
     def __post_init__(self) -> None:
         before: float | None = None

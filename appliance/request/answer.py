@@ -220,6 +220,8 @@ class Gateway:
         finally:
             if work.racing:
                 self.slots.give_back(call.key.organisation_id)
+            if not work.attempts:
+                self.engine.purses.forgo(work)
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")

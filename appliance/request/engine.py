@@ -148,6 +148,8 @@ class Engine:
         last = running[0]
         if last + 1 not in waiting or last + 1 >= len(prospect.series):
             return None
+        if any(one.rung != rung for one, rung in zip(plan.rungs, prospect.ladder, strict=False)):
+            return None  # rungs that cannot be asked were left out: places are not those of the prospect
         since_s = now_s - work.call.arrived_s
         found = self._foresee(work, prospect.series, prospect.costs, prospect.window, now_s)
         return self._replanned(work, last + 1, after_loss(found, last, last + 1, since_s), since_s)

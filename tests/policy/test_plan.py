@@ -1,5 +1,6 @@
 """Plans: when rungs are launched."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,8 @@ def test_dearer_rungs_never_earlier_and_never_before_half_of_the_window(
 def test_what_is_left_of_a_plan_without_some_rungs(
     missing: tuple[Rung, ...], expected: list[tuple[Rung, float | None]], hint: str | None
 ) -> None:
-    plan = plan_reserve(LADDER, 30.0, 5.0, 900.0).without(missing)
+    whole = msgspec.structs.replace(plan_reserve(LADDER, 30.0, 5.0, 900.0), linger=frozenset({0}))
+    plan = whole.without(missing)
+    assert not plan.linger, "the place is another rung's now"
     assert [(planned.rung, planned.launch_s) for planned in plan.rungs] == expected
     assert plan.reason_hint == hint

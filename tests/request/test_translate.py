@@ -149,6 +149,13 @@ async def test_a_field_that_cannot_be_said_is_refused_before_any_call(clock: Moc
     assert told["error"]["startline"]["code"] == "inexpressible" and "top_k" in told["error"]["message"]
 
 
+async def test_what_cannot_be_said_costs_no_look(clock: MockClock, stage: Make) -> None:
+    s = stage(scripts={}, provider=COMPATIBLE | {"abort_billing": "partial"}, explore=True)
+    client = await ask_messages(s, top_k=5, start_within="10s")
+    assert client.status == 400 and s.request.forecast is not None
+    assert s.gateway.engine.purses.spent_nanos()["org_test"] == (0.0, 0.0)
+
+
 async def test_a_fallback_that_cannot_be_asked_is_skipped_and_says_so(clock: MockClock, stage: Make) -> None:
     s = stage(default=refuses(0.0, 500, "server_error"), provider=COMPATIBLE | {"models": None})
     s.directory.with_provider("claude", SECRET, base_url="http://claude.test/v1", **(PROVIDER | {"models": None}))
