@@ -46,6 +46,10 @@ MOST_SERIES = 500
 """Leaves that are kept; beyond it the one that was used least recently is dropped, and with it the levels above that
 have no other. A level takes about 27 KiB."""
 
+MOST_UNSEEN = 250
+"""Of them so many at most of which nothing was counted: whoever asks for models that never answer, one after another,
+does not displace what was learned."""
+
 REBUILD_SHARE = 0.02
 """A curve is rebuilt when so large a share of its observations is new, but after..."""
 
@@ -318,7 +322,8 @@ class LatencyModel:
         return self._priors.setdefault("cheap" if tier in _CHEAP_TIERS else "other", prior_of(tier))
 
     def _drop_oldest(self) -> None:
-        path = min(self._used_s, key=self._used_s.__getitem__)
+        unseen = [path for path, levels in self._paths.items() if not levels[-1].slow.added]
+        path = min(unseen if len(unseen) >= MOST_UNSEEN else self._used_s, key=self._used_s.__getitem__)
         del self._used_s[path], self._paths[path]
         while len(path) > 1 and self._levels[path].children == 0:
             level = self._levels.pop(path)

@@ -146,6 +146,24 @@ def test_memory_is_bounded_and_who_was_used_least_recently_goes_first(monkeypatc
     assert not any(one.path[2:3] == ("model 0",) for one in kept)
 
 
+def test_models_that_never_answer_do_not_displace_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "MOST_SERIES", 20)
+    monkeypatch.setattr(latency, "MOST_UNSEEN", 10)
+    model = LatencyModel()
+    learned = [Series("openai", f"model {nth}", "flex") for nth in range(15)]
+    now_s = 0.0
+    for one in learned:
+        now_s = fed(model, one, 2.0, 3, now_s)
+    for nth in range(100):
+        model.curve(Series("openai", f"wrong {nth}", "flex"), now_s + nth)
+        model.begin(Series("openai", f"wrong {nth}", "flex"), now_s + nth).forget()
+    kept = {one.path[2] for one in model.keep(now_s, 0.0) if len(one.path) == latency.DEPTH}
+    assert {one.model for one in learned[-10:]} <= kept and len(model) == 20
+    now_s = fed(model, FLEX, 2.0, 3, now_s + 100.0)
+    kept = {one.path[2] for one in model.keep(now_s, 0.0) if len(one.path) == latency.DEPTH}
+    assert "gpt" in kept, "what answers is learned all the same"
+
+
 def test_an_attempt_in_flight_outlives_its_dropped_series(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "MOST_SERIES", 1)
     model = LatencyModel()
