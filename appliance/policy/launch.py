@@ -25,7 +25,7 @@ from math import hypot
 
 import msgspec
 
-from appliance.policy.buckets import UPPER_S
+from appliance.policy.buckets import LEAST_S, UPPER_S
 from appliance.policy.survival import Curve
 
 SAFETY = 0.99
@@ -44,7 +44,7 @@ _NEARLY = 0.995
 _SMALL = 0.02
 """Of what is missed: so little by losses before the launch is not worth looking at in parts."""
 
-_PARTS = (0.05, 0.25, 0.5, 1.0)
+_PARTS = (0.0, 0.05, 0.25, 0.5, 1.0)
 _DECILES = tuple((place + 0.5) / 10 for place in range(10))
 
 
@@ -143,8 +143,12 @@ def _best(rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: floa
 def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float]) -> float:
     """The shortest time before the deadline at which a launch meets the target; the whole window if none does."""
     low, high = 0, bisect_right(UPPER_S, window_s) - 1
-    if high < 0 or (met := _miss(x, y, window_s, window_s - UPPER_S[high], z, end)) > epsilon:
+    if high < 0:
         return window_s
+    if (met := _miss(x, y, window_s, window_s - UPPER_S[high], z, end)) > epsilon:
+        return _nearer(
+            x, y, window_s, epsilon, z, end, (window_s, _miss(x, y, window_s, 0.0, z, end)), (UPPER_S[high], met)
+        )
     unmet = 1.0
     while low < high:
         middle = (low + high) // 2
@@ -153,11 +157,27 @@ def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float
             high, met = middle, miss
         else:
             low, unmet = middle + 1, miss
-    if low == 0 or unmet <= met:
+    if low == 0:
         return UPPER_S[low]
-    # One step closer, on a straight line between the last end that fails and the first that serves.
-    nearer_s = UPPER_S[low] - (UPPER_S[low] - UPPER_S[low - 1]) * max(_NEARLY * epsilon - met, 0.0) / (unmet - met)
-    return nearer_s if _miss(x, y, window_s, window_s - nearer_s, z, end) <= epsilon else UPPER_S[low]
+    return _nearer(x, y, window_s, epsilon, z, end, (UPPER_S[low], met), (UPPER_S[low - 1], unmet))
+
+
+def _nearer(
+    x: Curve,
+    y: Curve,
+    window_s: float,
+    epsilon: float,
+    z: float,
+    end: tuple[float, float],
+    serves: tuple[float, float],
+    fails: tuple[float, float],
+) -> float:
+    """Between a reserve that serves and a shorter one that fails, each with its miss: on a straight line."""
+    (reserve_s, met), (shorter_s, unmet) = serves, fails
+    if met > epsilon or unmet <= met:
+        return reserve_s
+    nearer_s = reserve_s - (reserve_s - shorter_s) * max(_NEARLY * epsilon - met, 0.0) / (unmet - met)
+    return nearer_s if _miss(x, y, window_s, window_s - nearer_s, z, end) <= epsilon else reserve_s
 
 
 def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: tuple[float, float]) -> float:
@@ -172,12 +192,13 @@ def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: t
     if as_if_last <= _SMALL * missed:
         missed += as_if_last
     else:
-        # Four parts of the time before the launch, each as if lost at its end.
+        # What is lost at once, as most refusals are, and four parts of the time before the launch, as if at their ends.
         before = 0.0
         for part in _PARTS:
-            lost = x.lost_at(launch_s * part)
+            at_s = launch_s * part
+            lost = x.lost_at(max(at_s, LEAST_S))
             if lost > before:
-                missed += (lost - before) * y.late_at_most(window_s - launch_s * part, z)
+                missed += (lost - before) * y.late_at_most(window_s - at_s, z)
                 before = lost
     return min(max(missed, 0.0), 1.0)
 
