@@ -86,5 +86,7 @@ class Purses:
         if work.reserved:
             if usual is not None and request.cost_state in ("known", "estimated"):
                 purse.refund(work.reserved - max(paid - usual, 0.0))
+            elif costs.nanos is not None and request.cost_nanos == 0:  # refused, as all else was: nothing was charged
+                purse.refund(work.reserved)
             work.reserved = 0.0
         purse.paid(paid, need(found.rungs[0].alone, prospect.window.seconds, found.decision.first > 0))

@@ -51,6 +51,15 @@ async def test_a_look_costs_what_was_paid_beyond_default_alone(clock: MockClock,
     assert used == record.cost_nanos - record.default_nanos > 0
 
 
+async def test_a_look_for_which_nothing_was_charged_costs_nothing(clock: MockClock, learned: Make) -> None:
+    refused = refuses(0.5, 429, "resource_unavailable")
+    s = learned(flex=refused, default=refused, provider={"abort_billing": "full"}, explore=True)
+    await s.race(start_within="5s", max_completion_tokens=10)
+    record = s.request
+    assert record.forecast is not None and record.forecast.why == "explored" and record.cost_nanos == 0
+    assert used(s) == 0
+
+
 # -- losers that are left running --------------------------------------------------------------------------------------
 
 FLEX_NANOS = 1250
