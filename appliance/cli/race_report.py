@@ -76,10 +76,12 @@ def facts(found: "Report") -> list[tuple[str, str]]:
     """The figures that matter most, in words."""
     money, left = found.money, found.left_early
     paid = dollars(money.nanos) or ""
+    ended = [("last bytes in time", told(found.ended))] if found.ended.count else []
     return [
         ("period (UTC)", f"{moment(found.since_unix_s)} to {moment(found.until_unix_s)}"),
         ("raced requests", f"{found.all.requests}" + (f", {left} ended by their callers before it" if left else "")),
         ("deadlines met", f"{told(found.all.met)}; the target was {percent(found.all.target, 2)} in the mean"),
+        *ended,
         ("answered by the cheap rung", told(found.flex)),
         ("dearer rung asked", told(found.launched)),
         ("paid", f"{paid}; always default {dollars(money.default_nanos)}: {saving(money.nanos, money.default_nanos)}"),

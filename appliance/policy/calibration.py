@@ -71,14 +71,16 @@ class Money(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of the raced requests of a period; times are Unix seconds.
 
-    `left_early` were ended by their callers before the deadline, and are judged by nobody. `flex`: answers of the cheap
-    rung among those of races that had one, `launched`: races in which the dear one was asked too.
+    `left_early` were ended by their callers before the deadline, and are judged by nobody. `ended`: of those with a
+    deadline of the last byte, whose came in time; `all` and the other lines tell of starts. `flex`: answers of the
+    cheap rung among those of races that had one, `launched`: races in which the dear one was asked too.
     """
 
     since_unix_s: float
     until_unix_s: float
     all: Line
     left_early: int
+    ended: Share
     buckets: tuple[Bucket, ...]
     unpredicted: int
     targets: tuple[Line, ...]
@@ -96,6 +98,7 @@ def report(races: Sequence[Raced]) -> Report:
     if not races:
         raise ValueError("there are no raced requests")
     judged = [race for race in races if race.met is not None]
+    bound = [race.ended_in_time for race in races if race.finish_s is not None and race.ended_in_time is not None]
     by_target: dict[str, list[Raced]] = {}
     by_model: dict[str, list[Raced]] = {}
     for race in races:
@@ -108,6 +111,7 @@ def report(races: Sequence[Raced]) -> Report:
         until_unix_s=races[-1].at_unix_s,
         all=_line("all", races),
         left_early=len(races) - len(judged),
+        ended=share_of(sum(bound), len(bound)),
         buckets=_buckets([race for race in races if race.kept is not None]),
         unpredicted=sum(race.chance is None for race in races),
         targets=tuple(_line(name, rows) for name, rows in sorted(by_target.items())),

@@ -88,6 +88,8 @@ def test_a_forecast_of_the_end_is_judged_by_the_end() -> None:
     late = report([race(nth, finish_s=20.0, ended_in_time=nth % 2 == 0) for nth in range(100)])
     assert late.buckets[0].achieved.hits == 50
     assert late.all.met.hits == 100
+    assert (late.ended.hits, late.ended.count) == (50, 100)
+    assert report([race()]).ended.count == 0
     assert report([race(nth, finish_s=20.0) for nth in range(100)]).buckets == ()
 
 
