@@ -22,7 +22,7 @@ ROW, LEFT, WIDTH = 18, 330, 1000
 COST_MARKS = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8)
 LATE_MARKS = (0.01, 0.1, 1.0, 10.0, 100.0)
 HEAD = "| world | deadline, target, losers billed, price of flex | start rate | cost | of the best launch | "
-OTHERS = ("always_default", "switch", "fixed_hedge", "p95_hedge", "single_r", "clairvoyant")
+OTHERS = ("always_default", "always_flex", "switch", "fixed_hedge", "p95_hedge", "single_r", "clairvoyant")
 
 
 def markdown(cells: Iterable[Cell]) -> str:
