@@ -297,7 +297,7 @@ class Gateway:
         now_s = self.now_s()
         self.breakers.settled(work, now_s, self.settings.first_content_timeout_s)
         settled = settled_record(work, self.prices, now_s)
-        if work.model in self.engine.watched:
+        if work.prospect is not None or work.model in self.engine.watched:  # what was reserved is given back
             self.engine.settled(work, settled.request, now_s)
         self.ledger.settle(settled)
         if work.lingering:

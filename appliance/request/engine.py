@@ -264,7 +264,7 @@ class Engine:
             flight.forget()
 
     def settled(self, work: Work, request: RequestRecord, now_s: float) -> None:
-        """A request for a model that is watched has ended."""
+        """A request that was planned here, or for a model that is watched, has ended."""
         if work.prospect is not None:
             self.purses.settled(work, work.prospect, request)
         winner = work.winner

@@ -60,6 +60,21 @@ async def test_a_look_for_which_nothing_was_charged_costs_nothing(clock: MockClo
     assert used(s) == 0
 
 
+async def test_a_look_is_accounted_for_though_its_model_is_watched_no_more(clock: MockClock, learned: Make) -> None:
+    refused = refuses(0.5, 429, "resource_unavailable")
+    s = learned(flex=refused, default=refused, provider={"abort_billing": "full"}, explore=True)
+
+    async def forget() -> None:
+        await trio.sleep(0.2)
+        assert used(s) > 0
+        s.gateway.engine.watched.clear()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(forget)
+        await s.race(start_within="5s", max_completion_tokens=10)
+    assert used(s) == 0
+
+
 # -- losers that are left running --------------------------------------------------------------------------------------
 
 FLEX_NANOS = 1250
