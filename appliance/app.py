@@ -39,8 +39,9 @@ from appliance.server.metrics import Metrics
 from appliance.server.queues import Queues
 from appliance.server.request_log import BATCH_LINES, RequestLog, Write
 from appliance.server.web import build
-from appliance.services import alarms, latency_keeper, price_file, pulse
+from appliance.services import alarms, price_file, pulse
 from appliance.services.alarms import Alarms
+from appliance.services.latency_keeper import LatencyKeeper
 from appliance.settings import Settings
 from appliance.store.folder import read_master_key
 from appliance.store.open import Store, open_store
@@ -208,21 +209,24 @@ async def open_appliance(
     ) as store:
         appliance = Appliance(settings, store, write_lines, lookup)
         forget = store.directory.on_change(lambda key: appliance.gateway.revoked(key))
-        engine = appliance.gateway.engine
-        await latency_keeper.load(engine, store.latency, unix_s)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(appliance.pool.run)
-            nursery.start_soon(appliance.gateway.observatory.run)
-            nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
-            nursery.start_soon(alarms.run, appliance.alarms)
-            nursery.start_soon(latency_keeper.run, engine, store.latency, unix_s, engine.model.observed)
-            nursery.start_soon(price_file.run, folder, appliance.prices, appliance.price_stamp)
-            try:
-                yield appliance
-            finally:
-                forget()
-                appliance.flush_log()
-                nursery.cancel_scope.cancel()
+        keeper = LatencyKeeper(appliance.gateway.engine, store.latency, unix_s)
+        await keeper.load()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(appliance.pool.run)
+                nursery.start_soon(appliance.gateway.observatory.run)
+                nursery.start_soon(pulse.run, appliance.gateway, appliance.flush_log)
+                nursery.start_soon(alarms.run, appliance.alarms)
+                nursery.start_soon(keeper.run)
+                nursery.start_soon(price_file.run, folder, appliance.prices, appliance.price_stamp)
+                try:
+                    yield appliance
+                finally:
+                    forget()
+                    appliance.flush_log()
+                    nursery.cancel_scope.cancel()
+        finally:
+            await keeper.last()
 
 
 async def serve(

@@ -108,5 +108,9 @@ async def test_a_stop_records_what_was_left_running_and_leaves_nothing(tmp_path:
         assert again.store.recovery.interrupted == 0
         page = await again.store.usage.page(UsageFilter())
         details = [await again.store.usage.request(request.request_id) for request in page.requests]
+        purses = again.gateway.engine.purses
+    (purse,) = purses.keep()
+    assert purse.spent > 0 and purse.used == 0 and purse.holds == purse.most, "looks at the stop gave back, then saved"
+    assert purses.keep() == rig.appliance.gateway.engine.purses.keep()
     losers = [detail.attempts[0] for detail in details if detail is not None]
     assert [(one.outcome, one.cancel_cause) for one in losers] == [("detached", "shutdown")] * 3

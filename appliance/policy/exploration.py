@@ -7,7 +7,13 @@ next look. No chance is involved: whether one looks depends on what was spent, n
 take, so what is seen is not biased.
 
 Where an abandoned attempt is billed in full anyway, leaving it running costs nothing and is always done.
+
+A purse outlives the process (`KeptPurse`), or each start would spend the advance anew.
 """
+
+from math import isfinite
+
+import msgspec
 
 from appliance.policy.launch import Candidate, Decision
 from appliance.policy.survival import Curve
@@ -28,6 +34,19 @@ LEAST_NEED_SKIPPED = 0.5
 """The same for a rung that is skipped: of that one nothing else is seen."""
 
 
+class KeptPurse(msgspec.Struct, frozen=True, array_like=True):
+    """A purse as it is saved: whose it is, whether it is in money, the most it can hold, what it holds, and what was
+    spent on requests and on looks, all in its unit.
+    """
+
+    organisation_id: str
+    priced: bool
+    most: float
+    holds: float
+    spent: float
+    used: float
+
+
 class Exploration:
     """One purse, in any one unit of cost. `dearest`: the price of an answer of the dearest rung."""
 
@@ -39,6 +58,20 @@ class Exploration:
         self._purse = self._most
         self.spent = 0.0
         self.used = 0.0
+
+    @classmethod
+    def taken_up(cls, kept: KeptPurse) -> "Exploration":
+        """A saved purse as it was: there is no advance again. A number that can be none counts as 0."""
+        most, holds, spent, used = [n if isfinite(n) else 0.0 for n in (kept.most, kept.holds, kept.spent, kept.used)]
+        purse = cls(0.0)
+        purse._most = max(most, 0.0)
+        purse._purse = min(holds, purse._most)
+        purse.spent, purse.used = spent, used
+        return purse
+
+    def kept(self, organisation_id: str, priced: bool) -> KeptPurse:
+        """The purse, to be saved. What is taken for looks that have not ended is not in it."""
+        return KeptPurse(organisation_id, priced, self._most, self._purse, self.spent, self.used)
 
     def paid(self, cost: float, need: float) -> None:
         """So much was spent on a request; `need` between 0 and 1, of `need` for what it left unknown."""

@@ -2,13 +2,15 @@
 
 The purses are policy/exploration.py's; here requests fill them, and pay from them for a skipped cheap rung that is
 started all the same, and for a loser that is left running until it starts. One purse is in
-nanodollars, one in answers of the second rung, for models without a price.
+nanodollars, one in answers of the second rung, for models without a price. They are saved with what was learned
+(services/latency_keeper.py) and found again at the start. There are two for each organisation at most, and
+organisations are the operator's to make.
 """
 
 from appliance.domain.money import NANOS_PER_USD
 from appliance.domain.record import RequestRecord
 from appliance.policy.expense import Expense
-from appliance.policy.exploration import Exploration, Look, need
+from appliance.policy.exploration import Exploration, KeptPurse, Look, need
 from appliance.policy.foresight import Prospect
 from appliance.request.work import Work
 
@@ -28,6 +30,15 @@ class Purses:
             purse = self._purses[organisation_id, nanos is not None] = Exploration(dearest)
         purse.seen(dearest)
         return purse
+
+    def keep(self) -> tuple[KeptPurse, ...]:
+        """All purses, to be saved."""
+        return tuple([purse.kept(of, priced) for (of, priced), purse in self._purses.items()])
+
+    def take(self, kept: tuple[KeptPurse, ...]) -> None:
+        """Take up the purses of an earlier run, before any request."""
+        for one in kept:
+            self._purses[one.organisation_id, one.priced] = Exploration.taken_up(one)
 
     def spent_nanos(self) -> dict[str, tuple[float, float]]:
         """By organisation: what its requests with a window cost, and what of it was paid for looking."""

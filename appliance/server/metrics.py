@@ -40,7 +40,10 @@ METRICS: tuple[tuple[str, str], ...] = (
         "startline_hedges_total",
         "Launches of dearer rungs by time, and races not planned as these were used up, by kind.",
     ),
-    ("startline_exploration_usd", "Paid for looks at how long rungs take, and for all planned requests, by kind."),
+    (
+        "startline_exploration_usd",
+        "Paid for looks at how long rungs take, and for all planned requests, by kind; a restart goes on counting.",
+    ),
     ("startline_alarms", "Organisations whose targets are missed, and latencies that drift, by kind."),
     ("startline_live_requests", "Requests being answered now."),
     ("startline_client_connections", "Client connections open now."),

@@ -137,6 +137,16 @@ def _hour_writes(connection: apsw.Connection) -> None:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN tokens_cache_write_1h INTEGER")
 
 
+def _purses(connection: apsw.Connection) -> None:
+    """What each organisation has left to spend on looking, and what it has spent."""
+    connection.execute(
+        """CREATE TABLE purses(
+            organisation_id TEXT NOT NULL, priced INTEGER NOT NULL, most REAL NOT NULL, holds REAL NOT NULL,
+            spent REAL NOT NULL, used REAL NOT NULL, PRIMARY KEY(organisation_id, priced)
+        ) STRICT, WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _first,
     _profiles,
@@ -146,6 +156,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     _names_of_models,
     _deadline_engine,
     _hour_writes,
+    _purses,
 )
 
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.policy.exploration import ADVANCE, LEAST_NEED, LEAST_NEED_SKIPPED, SHARE, Exploration, Look, need
+from appliance.policy.exploration import (
+    ADVANCE,
+    LEAST_NEED,
+    LEAST_NEED_SKIPPED,
+    SHARE,
+    Exploration,
+    KeptPurse,
+    Look,
+    need,
+)
 from appliance.policy.histogram import Decay, Histogram
 from appliance.policy.launch import Candidate, Decision
 from appliance.policy.survival import estimate, log_normal
@@ -80,6 +89,28 @@ def test_what_a_look_did_not_cost_is_there_for_the_next_one() -> None:
     assert purse.used == 0.0
     purse.refund(100.0)
     assert sum(purse.leave_running(rungs()[0]) for _ in range(100)) == 10, "but never more than the purse holds"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 3), st.floats(0, 1)), max_size=300))
+def test_restarts_do_not_make_it_more(told: list[tuple[bool, float, float]]) -> None:
+    purse = Exploration(1.0)
+    for restart, cost, wanted in told:
+        purse.leave_running(rungs()[0])
+        purse.paid(cost, wanted)
+        if restart:
+            purse = Exploration.taken_up(purse.kept("org", priced=True))
+        assert purse.used <= SHARE * purse.spent + ADVANCE + 1e-9
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_saved_number_that_is_none_leaves_the_purse_empty_and_of_use(bad: float) -> None:
+    purse = Exploration.taken_up(KeptPurse("org", True, bad, bad, bad, bad))
+    assert not purse.leave_running(rungs()[0])
+    purse.seen(1.0)
+    purse.paid(200.0, 1.0)
+    assert purse.leave_running(rungs()[0]) and purse.spent == 200.0 and purse.used == 0.5
+    assert not Exploration.taken_up(KeptPurse("org", True, 1.0, bad, 0.0, 0.0)).take(0.5)
+    assert Exploration.taken_up(KeptPurse("org", True, 1.0, 99.0, 0.0, 0.0)).kept("org", priced=True).holds == 1.0
 
 
 @pytest.mark.parametrize(

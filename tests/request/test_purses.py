@@ -30,6 +30,19 @@ def test_each_organisation_has_its_own_and_money_is_not_mixed_with_answers() -> 
     assert purses.counts() == {("requests",): 2.0, ("looks",): ADVANCE * 1000 / 1e9}
 
 
+def test_a_restart_gives_no_advance_again_and_forgets_no_figure() -> None:
+    purses = Purses()
+    assert purses.purse("one", PRICED).take(ADVANCE * 1000)
+    purses.purse("one", PRICED).paid(30_000.0, 1.0)
+    assert purses.purse("one", UNPRICED).take(1.0)
+    again = Purses()
+    again.take(purses.keep())
+    assert again.spent_nanos() == purses.spent_nanos() == {"one": (30_000.0, ADVANCE * 1000)}
+    assert again.purse("one", PRICED).take(300.0) and not again.purse("one", PRICED).take(1.0)
+    assert again.purse("one", UNPRICED).take(4.0) and not again.purse("one", UNPRICED).take(0.1)
+    assert again.purse("other", PRICED).take(ADVANCE * 1000), "which was not there before"
+
+
 def test_dearer_answers_later_make_the_purse_larger_and_not_fuller() -> None:
     purses = Purses()
     purses.purse("one", PRICED)
