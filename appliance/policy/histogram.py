@@ -10,9 +10,12 @@ instead of shrinking all old counts, each new one weighs more; `scale` brings th
 An attempt weighs by when it began, not by when it ended. Of those that begin together the quick end first: weighed by
 their ends they would be half forgotten while the slow, still in flight, count whole, and the tail would look heavier
 than it is.
+
+Histograms are merged by what they keep: `take` adds what another one, of this process or of an earlier one, wrote down.
 """
 
 from array import array
+from math import isfinite
 from typing import Literal
 
 import msgspec
@@ -105,16 +108,6 @@ class Histogram:
         elapsed_s = max(now_s - self._at_s, 0.0)
         return float(2.0 ** (self._base - self._clock - min(elapsed_s / self._half_life_s, _LONGEST)))
 
-    def merge(self, other: "Histogram", now_s: float) -> None:
-        """Add the counts of another histogram, each as of now."""
-        by = other.scale(now_s) / self.scale(now_s)
-        for mine, theirs in ((self.started, other.started), (self.lost, other.lost), (self.censored, other.censored)):
-            for place, count in enumerate(theirs):
-                if count:
-                    mine[place] += count * by
-        self.total += other.total * by
-        self.added += other.added
-
     def fade(self, most: float, now_s: float, lost_only: bool = False) -> None:
         """Let all counts, or those of the lost, together weigh at most so much."""
         total = sum(self.lost) if lost_only else self.total
@@ -134,7 +127,11 @@ class Histogram:
         return Kept(now_unix_s, sparse(self.started), sparse(self.lost), sparse(self.censored))
 
     def take(self, kept: Kept, now_s: float, now_unix_s: float) -> None:
-        """Add saved counts, aged by the wall-clock time since. Buckets and weights out of range are left out."""
+        """Add saved counts, aged by the wall-clock time since. Nonsense is left out: buckets and weights out of range,
+        and all of it where nobody knows how old it is.
+        """
+        if not isfinite(kept.at_unix_s):
+            return
         aged = 0.5 ** min(max(now_unix_s - kept.at_unix_s, 0.0) / self._half_life_s, 60.0)
         by = aged / self.scale(now_s)
         pairs = ((self.started, kept.started), (self.lost, kept.lost), (self.censored, kept.censored))
