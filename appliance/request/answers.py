@@ -4,12 +4,14 @@ The counts are policy/lengths.py's. An answer that came to its end has its lengt
 broken off, is known to be longer. What a client was slow to take says nothing of the provider's pace.
 """
 
+from appliance.policy.estimate import tokens_of_bytes
 from appliance.policy.expense import guessed_tokens
 from appliance.policy.finish import Rest
 from appliance.policy.latency import Series
 from appliance.policy.lengths import Lengths
 from appliance.policy.race import is_callers_fault
 from appliance.request.work import Work
+from appliance.wire.dialect import StreamReader
 
 
 class Answers:
@@ -46,13 +48,21 @@ class Answers:
                 took_s = winner.end_s - winner.started_s
                 known.took(series.provider, series.model, series.tier, tokens.output, took_s, now_s)
             return
-        if winner.reader is not None and winner.reader.events:  # an event is a token at least
-            known.ended(series.model, key_id, winner.reader.events, True, now_s)
+        seen = 0 if winner.reader is None else _least_tokens(winner.reader)
+        if seen:
+            known.ended(series.model, key_id, seen, True, now_s)
         fault = winner.fault
         if work.call.cause == "idle" or (
             fault is not None and fault.origin != "startline" and not is_callers_fault(fault)
         ):
             known.broke(series.provider, series.model, series.tier, now_s)
+
+
+def _least_tokens(reader: StreamReader) -> int:
+    """So many tokens at least had come. An event with content is a token or more, but some have none: chunks that only
+    keep a stream open, or finish it. Those add no bytes.
+    """
+    return min(reader.events, tokens_of_bytes(reader.output_bytes_estimate))
 
 
 def _most_tokens(work: Work) -> int | None:

@@ -98,6 +98,15 @@ async def test_so_is_one_whose_client_left(clock: MockClock, learning: Make) -> 
     assert s.request.finish_met is None
 
 
+async def test_chunks_that_only_keep_a_broken_answer_open_are_not_its_tokens(clock: MockClock, learning: Make) -> None:
+    words = [(1.0 + nth / 10, chunk(delta("flex", {"content": "four"}))) for nth in range(20)]
+    pings = [(3.0 + nth / 10, chunk(delta("flex", {"content": ""})) + b": ping\n\n") for nth in range(200)]
+    s = learning(flex=[(0.0, head() + chunk(role("flex"))), *words, *pings, (30.0, "close")], default=SILENCE)
+    await s.race(start_within="60s")
+    assert counted(s)["length"] == {"ended": [], "cut": [pytest.approx(20, rel=0.05)]}
+    assert counted(s)["flex"]["broken"] == [1.0]
+
+
 async def test_what_the_provider_broke_off_never_ends(clock: MockClock, learning: Make) -> None:
     cut = [(0.0, head() + chunk(role("flex"))), (1.0, chunk(delta("flex", {"content": "Hel"}))), (2.0, "close")]
     s = learning(flex=cut, default=SILENCE)
