@@ -1,4 +1,4 @@
-"""`startline key …`: make, list, show, rotate and revoke API keys."""
+"""`startline key …`: make, list, show, change, rotate and revoke API keys."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from appliance.cli.durations import parse_duration_s
-from appliance.cli.operator import ask
+from appliance.cli.operator import ask, given
 from appliance.cli.output import listed, moment, remark, say_facts, say_json, say_table
 from appliance.cli.place import Place, json_option, with_place
 
@@ -105,6 +105,31 @@ def show(place: Place, as_json: bool, key: str) -> None:
         say_facts(_facts(found))
 
 
+@click.command(epilog="Example: startline key change laptop --start-within 20s --preset none")
+@with_place
+@click.argument("key")
+@click.option("--start-within", metavar="WISH|none", help="Used where a request says nothing.")
+@click.option("--start-target", metavar="SHARE|none", help="With which probability answers should start in time.")
+@click.option("--finish-within", metavar="DURATION|none", help="Within what time the last byte should have come.")
+@click.option("--preset", metavar="NAME|none", help="The preset of requests that name none.")
+@click.option(
+    "--ladder", metavar="PROVIDER/MODEL[:TIER]|none", multiple=True, help="A step, the cheapest first. Repeatable."
+)
+@json_option
+def change(place: Place, as_json: bool, key: str, **fields: Any) -> None:
+    """Change how the requests of a key are served; `none` takes a word away."""
+    body = given(fields)
+    if not body:
+        raise click.UsageError(
+            "say what to change: --start-within, --start-target, --finish-within, --preset, --ladder"
+        )
+    changed = ask(place, "PATCH", f"{KEYS}/{_quoted(key)}", json=body)
+    if as_json:
+        say_json(changed)
+    else:
+        say_facts(_facts(changed))
+
+
 @click.command(epilog="Example: startline key rotate laptop --grace 1h")
 @with_place
 @click.argument("key")
@@ -141,6 +166,6 @@ def _quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-@click.group(commands=[create, list_, show, rotate, revoke])
+@click.group(commands=[create, list_, show, change, rotate, revoke])
 def key() -> None:
-    """API keys: create, list, show, rotate, revoke."""
+    """API keys: create, list, show, change, rotate, revoke."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ORIGIN = "http://startline"
 ANSWER_S = 60.0
+NONE = "none"
 
 
 class Refused(click.ClickException):
@@ -28,6 +29,12 @@ class Refused(click.ClickException):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command that were given, as the body of a request; `none` takes a word away."""
+    told = {name: value for name, value in fields.items() if value not in (None, ())}
+    return {name: None if value in (NONE, (NONE,)) else value for name, value in told.items()}
 
 
 def perform(function: Callable[..., Awaitable[T]], *arguments: object) -> T:

@@ -5,12 +5,11 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.operator import ask
+from appliance.cli.operator import NONE, ask, given
 from appliance.cli.output import moment, say_facts, say_json, say_table
 from appliance.cli.place import Place, json_option, with_place
 
 ORGANISATIONS = "/admin/v1/organisations"
-NONE = "none"
 
 
 def _show(organisation: dict[str, Any], as_json: bool) -> None:
@@ -104,7 +103,7 @@ def list_(place: Place, as_json: bool) -> None:
 @json_option
 def set_(place: Place, as_json: bool, name: str, **fields: Any) -> None:
     """Set what the keys of an organisation share, by its name or id; `none` means the setting of the same name."""
-    body = {field: None if value == NONE else value for field, value in fields.items() if value is not None}
+    body = given(fields)
     if not body:
         raise click.UsageError("say what to set, such as --start-within, --race-slots or --alias")
     _show(ask(place, "PATCH", f"{ORGANISATIONS}/{quote(name, safe='')}", json=body), as_json)

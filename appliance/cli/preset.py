@@ -6,12 +6,11 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.operator import ask
+from appliance.cli.operator import ask, given
 from appliance.cli.output import listed, say_facts, say_json, say_table
 from appliance.cli.place import Place, json_option, with_place
 
 PRESETS = "/admin/v1/presets"
-NONE = "none"
 Command = Callable[..., Any]
 
 
@@ -40,11 +39,6 @@ def _says(command: Command) -> Command:
     ):
         command = option(command)
     return command
-
-
-def _body(fields: dict[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in fields.items() if value not in (None, ())}
-    return {name: None if value in (NONE, (NONE,)) else value for name, value in given.items()}
 
 
 def _path(name: str, organisation: str | None) -> str:
@@ -86,7 +80,7 @@ def list_(place: Place, as_json: bool) -> None:
 @json_option
 def add(place: Place, as_json: bool, name: str, **fields: Any) -> None:
     """Make a preset, which callers then name as the model @preset/NAME."""
-    _show(ask(place, "POST", PRESETS, json={"name": name, **_body(fields)}, may_make=True), as_json)
+    _show(ask(place, "POST", PRESETS, json={"name": name, **given(fields)}, may_make=True), as_json)
 
 
 @click.command(epilog="Example: startline preset change night --start-within 10m --ladder none")
@@ -97,7 +91,7 @@ def add(place: Place, as_json: bool, name: str, **fields: Any) -> None:
 @json_option
 def change(place: Place, as_json: bool, name: str, organisation: str | None, **fields: Any) -> None:
     """Change what is named of a preset; `none` takes it away."""
-    body = _body(fields)
+    body = given(fields)
     if not body:
         raise click.UsageError("say what to change: --model, --ladder, --start-within, --start-target, --finish-within")
     _show(ask(place, "PATCH", _path(name, organisation), json=body), as_json)

@@ -92,6 +92,7 @@ ADMIN: tuple[tuple[str, str], ...] = (
     ("GET", "/admin/v1/keys"),
     ("POST", "/admin/v1/keys"),
     ("GET", "/admin/v1/keys/{id}"),
+    ("PATCH", "/admin/v1/keys/{id}"),
     ("POST", "/admin/v1/keys/{id}/rotate"),
     ("POST", "/admin/v1/keys/{id}/revoke"),
     ("GET", "/admin/v1/presets"),

@@ -163,6 +163,20 @@ class ApiKeys:
             raise UnknownRow(f"there is no key {key_id!r}")
         return key
 
+    async def change(self, key: ApiKey, **fields: object) -> ApiKey:
+        """Store these fields of a key; the others stay as they are. Raises UnknownRow."""
+        names, values = columns(key, fields)
+
+        def work(connection: apsw.Connection) -> None:
+            changes = ", ".join(f"{name} = ?" for name in ("key_id", *names))
+            given = (key.key_id, *values, key.key_id)
+            connection.execute(f"UPDATE api_keys SET {changes} WHERE key_id = ?", given)  # noqa: S608
+            if not connection.changes():
+                raise UnknownRow(f"there is no key {key.key_id!r}")
+
+        await self._change(work)
+        return self.show(key.key_id)
+
     async def rotate(self, key_id: str, *, now_unix_s: int, grace_s: int = 0) -> tuple[ApiKey, str]:
         """Make a key with the same settings; the old one is valid for `grace_s` more, or revoked at once if that is 0.
 

@@ -43,6 +43,24 @@ def test_grace(terminal: Terminal) -> None:
     assert [key["state"] for key in terminal.json("key", "list")] == ["valid", "valid"]
 
 
+def test_how_a_key_is_served_is_changed_and_taken_away(terminal: Terminal) -> None:
+    terminal.run("provider", "add", "local", "--kind", "openai_compatible", "--base-url", "http://127.0.0.1:9/v1",
+                 "--no-secret", "--any-model")  # fmt: skip
+    terminal.run("preset", "add", "night", "--model", "local/small")
+    made = terminal.json("key", "create", "--name", "x", "--start-within", "30s")
+    words = ("--start-target", "99.9%", "--finish-within", "10m", "--preset", "night", "--ladder", "local/small")
+    changed = terminal.json("key", "change", "x", *words)
+    told = {"start_target": 0.999, "finish_within": "10m", "preset": "night", "ladder": ["local/small"]}
+    made.pop("key")
+    assert changed == made | told
+    shown = terminal.run("key", "change", "x", "--start-within", "none", "--ladder", "none", "--preset", "none").stdout
+    assert "the organisation's" in shown and "10m" in shown and "night" not in shown
+    assert terminal.json("key", "show", "x") == changed | {"start_within": None, "ladder": None, "preset": None}
+    assert "say what to change" in terminal.run("key", "change", "x", status=2).stderr
+    assert "no such preset" in terminal.run("key", "change", "x", "--preset", "day", status=1).stderr
+    assert "no such key" in terminal.run("key", "change", "y", "--start-within", "9s", status=1).stderr
+
+
 def test_what_is_wrong_is_said(terminal: Terminal) -> None:
     terminal.run("init")
     assert "no such key" in terminal.run("key", "show", "nobody", status=1).stderr

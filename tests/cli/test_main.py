@@ -21,7 +21,7 @@ def commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tu
 
 ALL = dict(commands(startline))
 WANTED = """init serve demo simulator try models usage selftest
-organisation/create organisation/list organisation/set key/create key/list key/show key/rotate key/revoke
+organisation/create organisation/list organisation/set key/change key/create key/list key/show key/rotate key/revoke
 provider/add provider/list provider/profiles provider/set provider/test provider/remove
 preset/list preset/add preset/change preset/remove archive/cat archive/verify
 race/report race/replay race/simulate"""

@@ -89,6 +89,21 @@ async def test_what_is_not_there_is_told(tmp_path: Path) -> None:
             await store.organisations.change(Organisation("org_none", "x"))
 
 
+async def test_of_two_changes_of_a_key_none_is_lost_and_both_are_found_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        key, token = await with_key(store)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(store.api_keys.change, key, start_within="30s", ladder=("p/m:flex",)))
+            nursery.start_soon(partial(store.api_keys.change, key, preset="night"))
+        after = store.directory.key(key.public_id)
+        assert after == msgspec.structs.replace(key, start_within="30s", ladder=("p/m:flex",), preset="night")
+        assert verify(token, after)
+        with pytest.raises(UnknownRow):
+            await store.api_keys.change(msgspec.structs.replace(key, key_id="key_none"), preset=None)
+    async with opened(tmp_path) as store:
+        assert store.directory.key(key.public_id) == after
+
+
 async def test_settings_of_a_wrong_form_are_refused(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         key, _ = await with_key(store)

@@ -1,9 +1,9 @@
-"""API keys: create, list, show, rotate, revoke. The rule: a key's text is shown when it is made and never again."""
+"""API keys: make, list, show, change, rotate, revoke. The rule: a key's text is shown once, when it is made."""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
 from appliance.domain.errors import CallerFault
@@ -36,6 +36,19 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     finish_within: Text | None = None
     preset: Text | None = None
     ladder: Ladder | None = None
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `PATCH /admin/v1/keys/{id}` takes; what is left out stays as it is, null says nothing any more.
+
+    What a key may do at all is not among it: who needs other limits makes another key.
+    """
+
+    start_within: Text | UnsetType | None = UNSET
+    start_target: Target | UnsetType | None = UNSET
+    finish_within: Text | UnsetType | None = UNSET
+    preset: Text | UnsetType | None = UNSET
+    ladder: Ladder | UnsetType | None = UNSET
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +110,7 @@ async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
         await desk.ensure_organisation()
     organisation_id = desk.organisation(caller, new.organisation).organisation_id
     words = checked_words(desk, organisation_id, {name: getattr(new, name) for name in WORDS})
-    if new.preset is not None and new.preset not in desk.store.directory.presets(organisation_id):
-        raise CallerFault("bad_request", "There is no such preset: startline preset add")
+    _check_preset(desk, organisation_id, new.preset)
     key, text = await desk.store.api_keys.create(
         organisation_id,
         new.kind,
@@ -113,6 +125,11 @@ async def create_key(desk: Desk, caller: Caller, request: Request) -> object:
         **words,
     )
     return {"key": text, **key_view(key, now_unix_s)}
+
+
+def _check_preset(desk: Desk, organisation_id: str, name: object) -> None:
+    if isinstance(name, str) and name not in desk.store.directory.presets(organisation_id):
+        raise CallerFault("bad_request", "There is no such preset: startline preset add")
 
 
 def _named(desk: Desk, caller: Caller, request: Request) -> ApiKey:
@@ -133,6 +150,18 @@ def _named(desk: Desk, caller: Caller, request: Request) -> ApiKey:
 async def show_key(desk: Desk, caller: Caller, request: Request) -> object:
     """GET /admin/v1/keys/{id}; an id, the id inside the key's text, or a name that only one valid key has."""
     return key_view(_named(desk, caller, request), desk.now_unix_s())
+
+
+async def change_key(desk: Desk, caller: Caller, request: Request) -> object:
+    """PATCH /admin/v1/keys/{id}: what is named is changed, the rest stays. Holds for the next request."""
+    change = await read_body(request, Change)
+    key, now_unix_s = _named(desk, caller, request), desk.now_unix_s()
+    if (state := key_state(key, now_unix_s)) != "valid":
+        raise CallerFault("bad_request", f"The key is {state}; make a new one.")
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    _check_preset(desk, key.organisation_id, change.preset)
+    words = checked_words(desk, key.organisation_id, given, key)
+    return key_view(await desk.store.api_keys.change(key, **(given | words)), now_unix_s)
 
 
 async def rotate_key(desk: Desk, caller: Caller, request: Request) -> object:

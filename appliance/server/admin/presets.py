@@ -100,6 +100,8 @@ async def remove_preset(desk: Desk, caller: Caller, request: Request) -> object:
     ]
     if users:
         named = ", ".join(users[:3])
-        raise CallerFault("bad_request", f"{len(users)} valid keys have this preset ({named}): revoke them first.")
+        raise CallerFault(
+            "bad_request", f"{len(users)} valid keys have this preset ({named}): change or revoke them first."
+        )
     await desk.store.presets.remove(preset)
     return {"removed": preset.name}

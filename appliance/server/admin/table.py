@@ -15,6 +15,7 @@ HANDLERS: tuple[tuple[str, str, Handler, int], ...] = (
     ("GET", "/admin/v1/keys", keys.list_keys, 200),
     ("POST", "/admin/v1/keys", keys.create_key, 201),
     ("GET", "/admin/v1/keys/{id}", keys.show_key, 200),
+    ("PATCH", "/admin/v1/keys/{id}", keys.change_key, 200),
     ("POST", "/admin/v1/keys/{id}/rotate", keys.rotate_key, 201),
     ("POST", "/admin/v1/keys/{id}/revoke", keys.revoke_key, 200),
     ("GET", "/admin/v1/presets", presets.list_presets, 200),
