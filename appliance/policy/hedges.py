@@ -10,7 +10,8 @@ BURST_S = 10.0
 """A bucket holds what comes in so many seconds."""
 
 MOST_KEYS = 4096
-"""Beyond it buckets that are full are forgotten: a new one is full, too."""
+"""Beyond it the bucket that was taken from least recently is forgotten. Left alone for `BURST_S` it is full, as a new
+one is, unless more was taken than it held."""
 
 
 class Bucket:
@@ -37,10 +38,6 @@ class Bucket:
         """Take one, be there any or not."""
         self._tokens = self.tokens(now_s) - 1.0
 
-    def full(self, now_s: float) -> bool:
-        """Whether it is as a new one."""
-        return self.tokens(now_s) >= self._most
-
 
 class Hedges:
     """The buckets of one process. `launched` and `capped` count launches, and races that were not planned."""
@@ -49,7 +46,7 @@ class Hedges:
         self._per_key_per_s = per_key_per_s
         self._per_s = per_s
         self._whole: Bucket | None = None
-        self._keys: dict[str, Bucket] = {}
+        self._keys: dict[str, Bucket] = {}  # the one taken from last at the end
         self.launched = 0
         self.capped = 0
 
@@ -68,10 +65,11 @@ class Hedges:
         whole = self._whole
         if whole is None:
             whole = self._whole = Bucket(self._per_s, now_s)
-        own = self._keys.get(key_id)
+        own = self._keys.pop(key_id, None)
         if own is None:
             if len(self._keys) >= MOST_KEYS:
-                self._keys = {key: bucket for key, bucket in self._keys.items() if not bucket.full(now_s)}
-            own = self._keys[key_id] = Bucket(self._per_key_per_s, now_s)
+                del self._keys[next(iter(self._keys))]
+            own = Bucket(self._per_key_per_s, now_s)
+        self._keys[key_id] = own
         whole.take(now_s)
         own.take(now_s)
