@@ -27,6 +27,7 @@ from appliance.policy.prices import PRICES_FILE, PriceTable
 from appliance.request.answer import Gateway
 from appliance.request.bodies import DECOMPRESSIONS
 from appliance.request.breakers import MOST_SUSPECTS
+from appliance.request.joint import MOST_PAIRS
 from appliance.request.observatory import MOST_OBSERVED
 from appliance.server.admin.desk import Desk
 from appliance.server.admin.table import admin_routes
@@ -165,6 +166,7 @@ class Appliance:
         queues.watch("account_reads", lambda: self.store.accounts.questions, door.most)
         queues.watch("observed_attempts", lambda: len(gateway.observatory.running), MOST_OBSERVED)
         queues.watch("suspects", lambda: len(gateway.breakers.suspects), MOST_SUSPECTS)
+        queues.watch("suspects_of_races", lambda: len(gateway.breakers.races.suspects), MOST_PAIRS)
         queues.watch("idle_provider_connections", self.pool.busiest, self.pool.idle_per_origin)
         queues.watch("name_lookups", lambda: self.resolver.lookups, MOST_THREADS)
         queues.watch("threads", lambda: threads.borrowed_tokens, threads.total_tokens)

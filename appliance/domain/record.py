@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     "flex_breaker_open": "the cheap rung failed lately and is not asked for a pause; a dearer one served at once",
     "flex_skipped": "racing would not have paid; default served at once",
     "hedges_capped": "the launches by time that are allowed were used up; default served at once",
+    "joint_failure": "all tiers of the model failed together lately, and it is not raced for a pause; default alone",
     "not_raced": "its answer cannot be assembled, or a default wish met a model without a cheap tier; default served",
     "chain_advanced": "an earlier route failed; a later one served",
 }
@@ -40,6 +41,7 @@ PLAN_WORDS: dict[str, str] = {
     "both_at_once": "only both rungs from the start meet the target",
     "infeasible": "nothing meets the target; this comes nearest",
     "hedges_capped": "the launches by time allowed here were used up; default served at once",
+    "joint_failure": "all tiers of the model failed together lately; default alone for a pause",
     "reserve": "the dearer rung is launched when the operator says (reserve_s)",
     "explored": "planned otherwise than is cheapest, to learn how long a rung takes",
 }

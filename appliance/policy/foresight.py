@@ -120,9 +120,9 @@ def fixed(found: Foresight, launch_s: float) -> Decision:
     return _instead(found, 0, 1, launch_s, 0.0)
 
 
-def capped(found: Foresight) -> Decision:
-    """The second rung alone: what is done while no race may be planned."""
-    return _instead(found, 1, None, 0.0, found.rungs[1].cost)
+def just(found: Foresight, place: int) -> Decision:
+    """One rung alone: what is done while no race may be planned."""
+    return _instead(found, place, None, 0.0, found.rungs[place].cost)
 
 
 def _instead(found: Foresight, first: int, second: int | None, launch_s: float, cost: float) -> Decision:

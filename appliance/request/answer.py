@@ -127,7 +127,7 @@ class Gateway:
 
     def pulse(self, now_s: float, comment_s: float) -> None:
         """Look at every request in work: comments for silent streams, an end to silent providers."""
-        if self.breakers.suspects:
+        if self.breakers.suspects or self.breakers.races.suspects:
             self.breakers.sweep(now_s)
         idle_s, start_s = self.settings.idle_timeout_s, self.settings.first_content_timeout_s
         for call, work in list(self.live.items()):
@@ -222,6 +222,8 @@ class Gateway:
                 self.slots.give_back(call.key.organisation_id)
             if not work.attempts:
                 self.engine.purses.forgo(work)
+            if work.prospect is not None or self.breakers.races.suspects:
+                self.breakers.races.ended(work, self.now_s(), self.settings.first_content_timeout_s)
         winner = work.winner
         if winner is None:
             raise ApplianceFault("internal_error")

@@ -1,12 +1,12 @@
 """The breakers of all rungs that failed lately. The rule: a rung that is well has none, and costs a request nothing.
 
 `policy/health.py` decides; here attempts become its words. A rung's breaker is made by its first failure and forgotten
-when it is well again, so `suspects` is empty as long as all is well, and the request path looks no further.
+when it is well again, so `suspects` is empty as long as all is well, and the request path looks no further. `races` are
+those of models whose tiers failed together (`request/joint.py`).
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
@@ -14,23 +14,14 @@ import structlog
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
 from appliance.policy.health import WORDS, Breaker, BreakerState, Rules, Word
+from appliance.request.joint import GIVEN_UP, RaceBreakers, silent_word
+from appliance.request.rung_key import RungKey, rung_key
 from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
 
 log = structlog.get_logger()
 
 MOST_SUSPECTS = 4096
-GIVEN_UP = frozenset({"too_slow", "idle"})
-"""Causes of a cancelled attempt that are the provider's silence."""
-
-
-class RungKey(NamedTuple):
-    """Whose breaker it is. `model` is empty for all models together that the provider does not list by name."""
-
-    provider_id: str
-    provider: str
-    model: str
-    tier: str
 
 
 class RungHealth(msgspec.Struct, frozen=True):
@@ -50,6 +41,7 @@ class Breakers:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self.suspects: dict[RungKey, Breaker] = {}
+        self.races = RaceBreakers(rules)
         self._probes: dict[Attempt, Breaker] = {}
         self.skipped: dict[tuple[str, ...], int] = {}
         """Attempts that were not made, by (provider, tier)."""
@@ -63,19 +55,32 @@ class Breakers:
         return tuple([rung for rung in rungs if not self._skips(provider, rung, now, rehearsed)])
 
     def _skips(self, provider: Provider, rung: Rung, now: float, rehearsed: bool) -> bool:
-        breaker = self.suspects.get(_key(provider, rung))
+        breaker = self.suspects.get(rung_key(provider, rung))
         if breaker is None or breaker.look(now) != "skip":
             return False
-        if rehearsed:
-            return True
+        if not rehearsed:
+            self._count_skipped(provider, rung)
+        return True
+
+    def _count_skipped(self, provider: Provider, rung: Rung) -> None:
         label = (provider.name, rung.tier or "none")
         self.skipped[label] = self.skipped.get(label, 0) + 1
-        return True
+
+    def raced(self, work: Work, providers: Sequence[Provider], ladder: tuple[Rung, ...], now: float) -> list[int]:
+        """The places of a ladder that may be raced, as `RaceBreakers.left` has it. The others are noted as skipped."""
+        left = self.races.left(work, providers, ladder, now)
+        if len(left) < len(ladder):
+            skipped = [place for place in range(len(ladder)) if place not in left]
+            work.skipped = (*work.skipped, *[ladder[place] for place in skipped])
+            if not work.rehearsed:
+                for place in skipped:
+                    self._count_skipped(providers[place], ladder[place])
+        return left
 
     def admit(self, attempt: Attempt, now: float) -> None:
         """Let an attempt go, perhaps as the probe; one whose rung has opened since the plan was made has failed."""
         provider = attempt.target.provider
-        breaker = self.suspects.get(_key(provider, attempt.rung))
+        breaker = self.suspects.get(rung_key(provider, attempt.rung))
         if breaker is None:
             return
         verdict = breaker.ask(now)
@@ -86,7 +91,7 @@ class Breakers:
 
     def fault(self, provider: Provider, rungs: Iterable[Rung], now: float) -> ApplianceFault:
         """What is told when no rung may be asked."""
-        waits_s = [breaker.wait_s(now) for rung in rungs if (breaker := self.suspects.get(_key(provider, rung)))]
+        waits_s = [breaker.wait_s(now) for rung in rungs if (breaker := self.suspects.get(rung_key(provider, rung)))]
         return ApplianceFault(
             "breaker_open",
             f"The provider {provider.name} failed several times in a row; it is asked again after a pause.",
@@ -95,9 +100,10 @@ class Breakers:
         )
 
     def wait_s(self, provider: Provider, rung: Rung, now: float) -> float:
-        """Time until a rung is asked again; 0 if it may be asked."""
-        breaker = self.suspects.get(_key(provider, rung))
-        return 0.0 if breaker is None else breaker.wait_s(now)
+        """Time until a rung that is left out is asked again, by its own breaker and by that of races."""
+        breaker = self.suspects.get(rung_key(provider, rung))
+        own_s = 0.0 if breaker is None else breaker.wait_s(now)
+        return max(own_s, self.races.wait_s(provider, rung, now))
 
     # -- what became of it ---------------------------------------------------------------------------------------------
 
@@ -121,8 +127,7 @@ class Breakers:
             elif attempt.ordinal in work.lingering:
                 pass  # `ended` tells of it
             elif (work.causes.get(attempt.ordinal) or work.call.cause) in GIVEN_UP:
-                silent = attempt.started_s is not None or now - attempt.start_s >= patience_s / 2
-                self._tell(attempt, "failed" if silent else "nothing", now, "provider_too_slow")
+                self._tell(attempt, silent_word(attempt, now, patience_s), now, "provider_too_slow")
             elif self._probes:
                 self._tell(attempt, "nothing", now)
 
@@ -138,7 +143,7 @@ class Breakers:
         probe = breaker is not None
         provider = attempt.target.provider
         if breaker is None:
-            key = _key(provider, attempt.rung)
+            key = rung_key(provider, attempt.rung)
             breaker = self.suspects.get(key)
             if breaker is None:
                 if word not in ("failed", "refused") or not self._rules.failures:
@@ -157,27 +162,24 @@ class Breakers:
 
     def sweep(self, now: float) -> None:
         """Forget those that are well again. Call it now and then."""
-        for key in [key for key, breaker in self.suspects.items() if breaker.forgettable(now)]:
-            del self.suspects[key]
+        for suspects in (self.suspects, self.races.suspects):
+            for key in [key for key, breaker in suspects.items() if breaker.forgettable(now)]:
+                del suspects[key]
 
     def forget(self, provider_id: str) -> None:
         """A provider was changed or removed: what was known of it says nothing of what it is now."""
-        for key in [key for key in self.suspects if key.provider_id == provider_id]:
-            del self.suspects[key]
+        for suspects in (self.suspects, self.races.suspects):
+            for key in [key for key in suspects if key.provider_id == provider_id]:
+                del suspects[key]
 
     def shown(self, now: float) -> list[RungHealth]:
         """Those that are not closed."""
         return [
             RungHealth(*key, breaker.state(now), round(breaker.wait_s(now), 3))
-            for key, breaker in self.suspects.items()
+            for key, breaker in (*self.suspects.items(), *self.races.suspects.items())
             if breaker.open_until_s is not None
         ]
 
     def counts(self, now: float) -> Counter[tuple[str, ...]]:
         """How many are not closed, by (provider, tier, state)."""
         return Counter((one.provider, one.tier or "none", one.state) for one in self.shown(now))
-
-
-def _key(provider: Provider, rung: Rung) -> RungKey:
-    listed = provider.models is not None and rung.model in provider.models  # else its text is a stranger's
-    return RungKey(provider.provider_id, provider.name, rung.model if listed else "", rung.tier or "")

@@ -21,15 +21,15 @@ from appliance.policy.foresight import (
     Prospect,
     after_loss,
     beside,
-    capped,
     fixed,
     forecast,
     foresee,
+    just,
 )
 from appliance.policy.hedges import Hedges
 from appliance.policy.latency import PRIOR_MASS, Flight, LatencyModel, Series, size_class
 from appliance.policy.moves import Replanned
-from appliance.policy.plan import Plan, Reserves, plan_decided, plan_reserve
+from appliance.policy.plan import Plan, Reserves, plan_decided, plan_direct, plan_reserve
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
 from appliance.policy.survival import Curve
@@ -76,12 +76,13 @@ class Engine:
         window: Window,
         give_up_s: float,
         explore: bool = False,
+        only: int | None = None,
     ) -> Plan:
         """The plan over a ladder of two rungs or more, each of the provider at the same place.
 
         `explore`: a skipped cheap rung may be started beside the first, and the first be left running if it loses, if
         the organisation's purse has the money; `purses.forgo` gives it back. None is started beside
-        one that must end in time.
+        one that must end in time. `only`: the place of the rung that is asked alone, since all failed together lately.
         """
         call, window_s = work.call, window.seconds
         now_s, key_id = call.arrived_s, call.key.key_id
@@ -101,10 +102,12 @@ class Engine:
             decision, why = fixed(found, plan.rungs[1].launch_s or 0.0), "reserve"
         else:
             plan = plan_decided(ladder, found.decision, window_s, give_up_s)
-        if plan.races:
+        if only is not None:
+            decision, why, hint = just(found, only), "joint_failure", "joint_failure"
+        elif plan.races:
             if not self.hedges.may(key_id, now_s):
                 self.hedges.capped += not work.rehearsed
-                decision, why, hint = capped(found), "hedges_capped", "hedges_capped"
+                decision, why, hint = just(found, 1), "hedges_capped", "hedges_capped"
         elif (
             found.decision.first > 0
             and explore
@@ -113,7 +116,9 @@ class Engine:
             and self.purses.take_beside(work, prospect)
         ):
             decision, why, hint = beside(found), "explored", "flex_skipped"
-        if hint is not None and decision is not None:
+        if only is not None:
+            plan = plan_direct(ladder[only], give_up_s, "joint_failure", window_s)
+        elif hint is not None and decision is not None:
             plan = plan_decided(ladder, decision, window_s, give_up_s)
         told = forecast(prospect, *tokens, decision, why)
         plan = msgspec.structs.replace(plan, target=window.target, forecast=told, reason_hint=hint or plan.reason_hint)

@@ -199,11 +199,18 @@ class Planner:
 
     def _race(self, work: Work, providers: tuple[Provider, ...], rungs: tuple[Rung, ...], window: Window) -> Plan:
         """What the engine decides over these rungs, each of the provider at the same place; the dearer one directly if
-        that is a race and no slot is free.
+        that is a race and no slot is free, or all tiers failed together lately.
         """
-        key, give_up_s = work.call.key, self._settings.first_content_timeout_s
+        key, give_up_s, only = work.call.key, self._settings.first_content_timeout_s, None
+        if self._breakers.races.suspects:
+            left = self._breakers.raced(work, providers, rungs, trio.current_time())
+            if len(left) > 1:
+                providers, rungs = tuple([providers[place] for place in left]), tuple([rungs[place] for place in left])
+            else:
+                only = left[0]
         organisation = self._directory.organisation(key.organisation_id)
-        plan = self._engine.plan(work, rungs, providers, window, give_up_s, organisation.explore and not work.rehearsed)
+        explore = organisation.explore and not work.rehearsed
+        plan = self._engine.plan(work, rungs, providers, window, give_up_s, explore, only)
         if not plan.races:
             return plan
         slots = self._settings.race_slots if organisation.race_slots is None else organisation.race_slots

@@ -48,7 +48,10 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("startline_live_requests", "Requests being answered now."),
     ("startline_client_connections", "Client connections open now."),
     ("startline_idle_provider_connections", "Connections to providers kept for reuse."),
-    ("startline_breakers", "Models and tiers whose breaker is not closed, by provider, tier and state."),
+    (
+        "startline_breakers",
+        "Models and tiers whose breaker is not closed, by provider, tier (`races`: all failed together) and state.",
+    ),
     ("startline_breaker_skips_total", "Attempts not made because a breaker was open, by provider and tier."),
     ("startline_queue_depth", "What waits or is held, by queue; see the table of queues."),
     ("startline_queue_limit", "How much of it there may be, by queue."),

@@ -22,6 +22,7 @@ QUEUES: tuple[tuple[str, str], ...] = (
     ("account_reads", "Requests for accounts at the database; each waits 5 s at most."),
     ("observed_attempts", "Attempts that may outlive their request; beyond, losers are cut off as usual."),
     ("suspects", "Models and tiers of providers that have a breaker."),
+    ("suspects_of_races", "Models whose races were lost on all tiers together lately."),
     ("idle_provider_connections", "Connections kept for reuse, of the provider that has most."),
     ("name_lookups", "Threads that look up names; what would need more fails at once."),
     ("threads", "Threads at work for the admin routes; others wait with their request."),

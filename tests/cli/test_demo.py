@@ -25,6 +25,7 @@ def test_the_scenes_show_every_way_in_which_two_tiers_can_race() -> None:
         "flex_breaker_open",
         "flex_skipped",
         "hedges_capped",
+        "joint_failure",
         "not_raced",
         "chain_advanced",
     }

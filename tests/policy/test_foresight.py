@@ -6,7 +6,7 @@ from appliance.domain.catalog import Rung
 from appliance.domain.record import PLAN_WORDS
 from appliance.domain.tier import Window
 from appliance.policy.expense import Expense
-from appliance.policy.foresight import Prospect, after_loss, beside, capped, fixed, forecast, foresee
+from appliance.policy.foresight import Prospect, after_loss, beside, fixed, forecast, foresee, just
 from appliance.policy.latency import Series
 from appliance.policy.survival import Curve, log_normal
 
@@ -75,7 +75,7 @@ def test_a_skipped_rung_beside_the_first_and_the_second_alone() -> None:
     looks = forecast(skips, 1, 1, beside(skips.found), "explored")
     assert (looks.first, looks.second, looks.launch_s) == (0, 1, 0.0)
     assert looks.chance > forecast(skips, 1, 1).chance
-    alone = forecast(USUAL, 1, 1, capped(USUAL.found), "hedges_capped")
+    alone = forecast(USUAL, 1, 1, just(USUAL.found, 1), "hedges_capped")
     assert (alone.first, alone.second, alone.launch_s, alone.cost_nanos) == (1, None, None, 1000)
 
 

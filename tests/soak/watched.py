@@ -103,7 +103,7 @@ def _held(made: appliance.app.Appliance) -> dict[str, int]:
         "requests_of_keys": gateway.key_slots.total,
         "body_bytes": gateway.bodies.held_bytes,
         "decompressions": gateway.bodies.decompressing.borrowed_tokens,
-        "probes": len(gateway.breakers._probes),
+        "probes": len(gateway.breakers._probes) + len(gateway.breakers.races._probes),
         "connections": door.connections,
         "calls": _calls(made),
         "observed_attempts": len(gateway.observatory.running),
