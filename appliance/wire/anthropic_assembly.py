@@ -5,15 +5,21 @@
 | `message_start` | the message | the frame; `content` is filled |
 | `content_block_start` | `content_block` | the block of its `index` |
 | `content_block_delta` | `text_delta`, `thinking_delta` | `text`, `thinking` joined |
-| | `input_json_delta` | `partial_json` joined and read; nothing: the block's own `input` |
+| | `input_json_delta` | `partial_json` joined and read; nothing: the block's own `input`; cut off: see below |
 | | `signature_delta` | `signature`, the last |
 | | `citations_delta` | added to `citations` |
 | | any other | cannot be assembled |
 | `message_delta` | `delta` | its fields that are not null replace the message's |
 | | `usage` | its counts that are not null replace the message's |
 | | any other field (`context_management`) | becomes the message's |
+
+An answer that a limit cut within a tool's input is whole nevertheless: `stop_reason` says so, and it was paid for. Of
+that input the parameters stay that came whole, and `{}` where none did. Anthropic writes nowhere what its unstreamed
+answer has then; users report the keys that had arrived, and so does its stream, where each parameter is held back until
+it is valid (fine-grained streaming apart).
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -25,6 +31,11 @@ from appliance.wire.sse import SseSplitter, event_fields
 _EVENT = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
 _ANY = msgspec.json.Decoder()
+_CUT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
+"""Reasons to stop in the middle of anything. With another one a tool's input is whole, or the answer is garbled."""
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.?)*(?:"|\Z)|[{}\[\],]', re.DOTALL)
+"""A string, to its end or the text's; or what nests and separates."""
 
 
 class Assembler:
@@ -51,7 +62,7 @@ class Assembler:
                     raise NotAssemblable("an event is malformed") from None
 
     def result(self) -> bytes:
-        """The message as JSON. Raises NotAssemblable if none began, or a tool's input is no JSON."""
+        """The message as JSON. Raises NotAssemblable if none began, or a tool's input is no JSON and was not cut."""
         if self._message is None:
             raise NotAssemblable("there was no message")
         for (index, field), pieces in self._pieces.items():
@@ -62,7 +73,9 @@ class Assembler:
                 try:
                     block["input"] = _ANY.decode(text)
                 except (*UNREADABLE, RecursionError):
-                    raise NotAssemblable("the input of a tool is no JSON") from None
+                    if self._message.get("stop_reason") not in _CUT:
+                        raise NotAssemblable("the input of a tool is no JSON") from None
+                    block["input"] = _whole_parameters(text)
         if not all(type(index) is int for index in self._blocks):
             raise NotAssemblable("a block has no number")
         content = [self._blocks[index] for index in sorted(self._blocks)]
@@ -108,6 +121,27 @@ class Assembler:
         usage = {name: value for name, value in (told.get("usage") or {}).items() if value is not None}
         message["usage"] = {**(message.get("usage") or {}), **usage}
         message.update({name: value for name, value in told.items() if name not in ("type", "delta", "usage")})
+
+
+def _whole_parameters(text: str) -> dict[str, Any]:
+    """Of an object that was cut off, what is whole. A number at its very end may have had more digits."""
+    depth, comma = 0, 0
+    for found in _STRUCTURE.finditer(text):
+        match found[0]:
+            case "{" | "[":
+                depth += 1
+            case "}" | "]":
+                depth -= 1
+            case "," if depth == 1:
+                comma = found.start()
+    for whole in (text[:comma] if text.rstrip()[-1:].isdigit() else text, text[:comma]):
+        try:
+            kept = _ANY.decode(whole + "}")
+        except (*UNREADABLE, RecursionError):
+            continue
+        if isinstance(kept, dict):
+            return kept
+    return {}
 
 
 def _joined(pieces: list[str]) -> str:
