@@ -12,6 +12,7 @@ does.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from math import sqrt
 from operator import mul
@@ -32,7 +33,11 @@ MASS = 4.0
 """How many observations the level above counts for: less than with starts, for models of one tier differ more."""
 
 MOST_SERIES = 500
-"""Keys' lengths that are kept, and as many paces; beyond it the one that was used least recently is dropped."""
+"""Keys' lengths that are kept, and as many paces; beyond it one that was not used lately is dropped."""
+
+MOST_OF_ONE = 100
+"""Where all places are taken, so many at most are one key's, or of paces one provider's: whoever asks for one model
+after another does not displace what was learned of others."""
 
 LENGTH_PRIOR = log_normal(300.0 * LEAST_S, 1.0)
 """Answers of which nothing is known: 1 % is longer than 3,000 tokens. A guess on the long side."""
@@ -96,11 +101,12 @@ class _Level:
 
 
 class _Tree:
-    """All levels below one prior; leaves have `depth` names."""
+    """All levels below one prior; leaves have `depth` names, of which one says whose they are."""
 
-    def __init__(self, prior: Curve, depth: int) -> None:
+    def __init__(self, prior: Curve, depth: int, owner: int) -> None:
         self._prior = prior
         self.depth = depth
+        self._owner = owner
         self.levels: dict[Path, _Level] = {}
         self.leaves: dict[Path, tuple[_Level, ...]] = {}  # the one used last at the end
 
@@ -109,7 +115,7 @@ class _Tree:
         found = self.leaves.pop(path, None)
         if found is None:
             if len(self.leaves) >= MOST_SERIES:
-                self._drop_oldest()
+                self._drop_one()
             found = tuple([self._level(path[:depth], now_s) for depth in range(1, self.depth + 1)])
         self.leaves[path] = found
         return found
@@ -132,8 +138,11 @@ class _Tree:
             level = self.levels[path] = _Level(parent or self._prior, now_s)
         return level
 
-    def _drop_oldest(self) -> None:
-        path = next(iter(self.leaves))
+    def _drop_one(self) -> None:
+        """The leaf that was used least recently, of all or of the one who has most."""
+        owners = Counter(path[self._owner] for path in self.leaves)
+        owner, has = owners.most_common(1)[0]
+        path = next(path for path in self.leaves if has < MOST_OF_ONE or path[self._owner] == owner)
         del self.leaves[path]
         while path and self.levels[path].children == 0:
             level = self.levels.pop(path)
@@ -146,7 +155,7 @@ class Lengths:
     """Lengths and paces of one process. `now_s` is the monotonic clock."""
 
     def __init__(self) -> None:
-        self._trees = {"length": _Tree(LENGTH_PRIOR, 2), "pace": _Tree(PACE_PRIOR, 3)}
+        self._trees = {"length": _Tree(LENGTH_PRIOR, 2, owner=1), "pace": _Tree(PACE_PRIOR, 3, owner=0)}
 
     def __len__(self) -> int:
         return sum(len(tree.leaves) for tree in self._trees.values())

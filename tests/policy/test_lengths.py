@@ -124,6 +124,33 @@ def test_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyP
     assert len(paths) < 70
 
 
+def test_who_asks_for_many_models_does_not_displace_what_was_learned_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lengths, "MOST_SERIES", 20)
+    monkeypatch.setattr(lengths, "MOST_OF_ONE", 5)
+    known = Lengths()
+
+    def ask(key: str, provider: str, model: str, at_s: float) -> None:
+        known.ended(model, key, 10, False, at_s)
+        known.took(provider, model, "flex", 100, 1.0, at_s)
+
+    for nth in range(30):
+        ask("greedy", "wide", f"model {nth}", 0.0)
+    for nth in range(12):
+        ask(f"key {nth}", f"provider {nth}", "gpt", 1.0)
+    for nth in range(200):
+        ask("greedy", "wide", f"another {nth}", 2.0)
+    assert len(known) == 40
+    paths = {kept.path for kept in known.keep(3.0, 1e9)}
+    assert all({("length", "gpt", f"key {n}"), ("pace", f"provider {n}", "flex", "gpt")} <= paths for n in range(12))
+    assert sum(path[-1] == "greedy" for path in paths) == 8, "it has what the others leave"
+    for nth in range(12, 40):
+        ask(f"key {nth}", f"provider {nth}", "gpt", 3.0)
+        ask("greedy", "wide", "another 199", 3.0)
+    paths = {kept.path for kept in known.keep(4.0, 1e9)}
+    assert sum(path[-1] == "greedy" for path in paths) == 1, "and keeps what it uses"
+    assert ("length", "gpt", "key 39") in paths and ("length", "gpt", "key 12") not in paths
+
+
 def test_what_was_learned_survives_a_restart_beside_the_starts() -> None:
     known, starts = Lengths(), LatencyModel()
     now_s = fed(known, "gpt", "key", 50, 300)
