@@ -25,6 +25,7 @@ from appliance.request.bodies import Bodies
 from appliance.request.breakers import Breakers
 from appliance.request.call import Call, Header, Reply
 from appliance.request.compat import compat_headers, name_block
+from appliance.request.defect import places
 from appliance.request.dialects import DIALECTS
 from appliance.request.engine import Engine
 from appliance.request.explain import Explainer
@@ -366,9 +367,4 @@ class Gateway:
         await reply.whole(fault.status, [*own, (b"content-type", kind), *fault_headers(fault)], body)
 
     def _log_bug(self, bug: BaseException, call: Call) -> None:
-        frames = []
-        trace = bug.__traceback__
-        while trace is not None:
-            frames.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
-            trace = trace.tb_next
-        log.error("request_failed", request_id=call.request_id, exception=type(bug).__name__, frames=frames[-6:])
+        log.error("request_failed", request_id=call.request_id, exception=type(bug).__name__, frames=places(bug))

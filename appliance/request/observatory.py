@@ -8,16 +8,18 @@ Who hears of it: the latency model, the breakers, and the ledger. What the attem
 in the request's own records; what comes after follows as `Observed`, with the costs of an abandoned attempt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 import trio
 
-from appliance.domain.record import Observed, Settled
+from appliance.domain.record import AttemptRecord, Observed, Settled
 from appliance.policy.exploration import Look
 from appliance.policy.latency import Flight
 from appliance.policy.prices import PriceTable
 from appliance.request.breakers import Breakers
+from appliance.request.defect import places
 from appliance.request.engine import Engine
 from appliance.request.late import late_cost, observed_record
 from appliance.request.observation import Observation
@@ -89,7 +91,7 @@ class Observatory:
         work.linger(one)
         one.let_go(until_s, self._now_s())
         if one.over:  # in the same instant, and the race has told the breakers
-            self._finish(one)
+            self._finish(one, told=True)
 
     def settled(self, work: Work, settled: Settled) -> None:
         """A request has its record; what its attempts come to from now on is told in records of their own."""
@@ -109,33 +111,67 @@ class Observatory:
             with one.scope:
                 await one.attempt.begin(secret)
         except Exception as bug:  # noqa: BLE001 - logged, and raised in the race if that follows it still
-            log.error("observation_failed", exception=type(bug).__name__)
+            _log_bug(bug, one)
             one.bug = bug
         finally:
             self.running.discard(one)
             one.end()
             if one.let_go_s is not None:
-                self._breakers.ended(one.attempt, self._now_s())
                 self._finish(one)
 
-    def _finish(self, one: Observation) -> None:
-        """An attempt that was let go has ended, one way or another."""
+    def _finish(self, one: Observation, *, told: bool = False) -> None:
+        """An attempt that was let go has ended, one way or another. `told`: the breakers have heard of it.
+
+        Nobody waits for it: a bug in one of these steps is logged, and neither the others nor the process end with it.
+        """
         attempt, now_s = one.attempt, self._now_s()
-        one.bug = None
+        flight, look = one.flight, one.look
+        one.bug = one.flight = one.look = None
         if attempt.fault is None:
             if attempt.started_s is not None:
                 one.cause = "lost_race"
             elif one.cause is None:
                 one.cause = "too_slow" if now_s >= one.scope.deadline else "shutdown"
-        attempt.close()
-        if one.flight is not None:
-            self._engine.landed(one.flight, attempt, one.cause != "shutdown", now_s)
-            one.flight = None
-        if one.look is not None:
-            one.look.came_to(attempt.started_s is not None, late_cost(one, self._prices).nanos)
-            one.look = None
+        with _logged(one):
+            attempt.close()
+        if not told:
+            with _logged(one):
+                self._breakers.ended(attempt, now_s)
+        if flight is not None:
+            with _logged(one):
+                try:
+                    self._engine.landed(flight, attempt, one.cause != "shutdown", now_s)
+                finally:
+                    flight.forget()  # or it would be taken for flying for ever
+        if look is not None:
+            nanos = None
+            with _logged(one):
+                nanos = late_cost(one, self._prices).nanos
+            look.came_to(attempt.started_s is not None, nanos)
         if one.record is not None:
-            record = observed_record(one, one.record, self._prices)
-            observed = Observed(record.request_id, one.organisation_id, one.key_id, record)
-            self._ledger.observe(observed)
-            self._on_observed(observed)
+            with _logged(one):
+                self._record(one, one.record)
+
+    def _record(self, one: Observation, before: AttemptRecord) -> None:
+        record = observed_record(one, before, self._prices)
+        observed = Observed(record.request_id, one.organisation_id, one.key_id, record)
+        self._ledger.observe(observed)
+        self._on_observed(observed)
+
+
+@contextmanager
+def _logged(one: Observation) -> Iterator[None]:
+    try:
+        yield
+    except Exception as bug:  # noqa: BLE001 - logged; it would end the nursery, and the process with it
+        _log_bug(bug, one)
+
+
+def _log_bug(bug: Exception, one: Observation) -> None:
+    log.error(
+        "observation_failed",
+        code="internal_error",
+        request_id=one.record.request_id if one.record is not None else None,
+        exception=type(bug).__name__,
+        frames=places(bug),
+    )

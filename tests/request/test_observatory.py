@@ -315,9 +315,48 @@ async def test_a_bug_of_ours_is_told_and_takes_nobody_with_it(
     with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
         patch.setattr(type(one.attempt.reader), "feed", broken)
         await over(s, 8.0)
-    assert [line["event"] for line in logs] == ["observation_failed"]
+    (line,) = logs
+    assert (line["event"], line["code"], line["exception"]) == ("observation_failed", "internal_error", "RuntimeError")
+    assert line["request_id"] == s.request.request_id and "defect" not in str(line)
     assert s.observed[0].attempt.outcome == "detached"
     assert (await s.call(stream=True)).text == "Hello"
+
+
+PARTS = {"breakers.ended": 1, "engine.landed": 1, "ledger.observe": 0, "observatory._on_observed": 1,
+         "observatory._prices": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "recorded"), PARTS.items())
+async def test_a_bug_while_an_attempt_is_closed_is_told_and_takes_nobody_with_it(
+    clock: MockClock, stage: Make, monkeypatch: pytest.MonkeyPatch, part: str, recorded: int
+) -> None:
+    s = stage(flex=starts(8.0, "flex", ends_s=60.0), default=starts(1.0, "default"), explore=True)
+    monkeypatch.setattr(s, "check", lambda: None)  # a record may be missing, as it should where writing it fails
+    await s.race()
+    assert len(s.gateway.observatory.running) == 1, "paid for from the purse"
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    *way, name = part.split(".")
+    owner = getattr(s.gateway, *way)
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(owner, name, broken)
+        await trio.sleep_until(8.0)
+        await trio.testing.wait_all_tasks_blocked()
+    assert {(line["event"], line["code"]) for line in logs} == {("observation_failed", "internal_error")}
+    assert "defect" not in str(logs) and len(s.ledger.observed) == recorded, "a step takes no other with it"
+    observatory_ = s.gateway.observatory
+    assert s.provider.asked[0].gone_s == 8.0 and not observatory_.running and observatory_.open
+    levels = s.gateway.engine.model._levels.values()
+    assert not any(level.flights for level in levels), "and it is not taken for flying for ever"
+    (purse,) = s.gateway.engine.purses.keep()
+    assert purse.used > 0, "what it cost is not given back"
+    assert (await s.call(stream=True)).text == "Hello"
+    await s.race()
+    assert len(observatory_.running) == 1, "others are observed as before"
+    await trio.sleep(10.0)
+    assert len(s.ledger.observed) == recorded + 1
 
 
 async def test_a_bug_while_it_races_is_the_requests(clock: MockClock, lingering: Make) -> None:
