@@ -27,7 +27,7 @@ from appliance.policy.foresight import (
     just,
 )
 from appliance.policy.hedges import Hedges
-from appliance.policy.latency import PRIOR_MASS, Flight, LatencyModel, Series, size_class
+from appliance.policy.latency import IDLE_S, PRIOR_MASS, Flight, LatencyModel, Series, size_class
 from appliance.policy.moves import Replanned
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_direct, plan_reserve
 from appliance.policy.prices import PriceTable
@@ -43,7 +43,8 @@ MOST_KEPT = 4096
 """Models that are watched; a full table is emptied, here and below."""
 
 MOST_DECIDED = 512
-"""Decisions that are kept. Callers choose windows as they like, and each may hold curves of its time: 30 KiB."""
+"""Decisions that are kept. Callers choose windows as they like, and each may hold curves of its time: 30 KiB. One that
+is older than `IDLE_S` rests on curves that are built anew when next asked for, so it is dropped."""
 
 LONGEST_MODEL = 200
 """Characters of a model that is watched: where a provider lists none it is a stranger's text."""
@@ -63,7 +64,7 @@ class Engine:
         self._prices = prices
         self.purses = Purses()
         self._reserves = Reserves(settings.reserve_s)
-        self._decided: dict[tuple[object, ...], Foresight] = {}
+        self._decided: dict[tuple[object, ...], tuple[float, Foresight]] = {}  # and when; the newest at the end
         self.answers = Answers()
 
     # -- before an attempt ---------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Engine:
         if window.finish_s is not None:
             rest = self.answers.rest(work, series, window.finish_s, now_s)
             key = (*key, window.finish_s, rest.most_tokens, work.call.key.key_id)
-        known = self._decided.get(key)
+        _, known = self._decided.get(key, (0.0, None))
         if (
             known is None
             or any(new is not old for new, old in zip(curves, known.curves, strict=True))
@@ -229,10 +230,17 @@ class Engine:
             known = foresee(tuple(curves), costs, window.seconds, window.target, rest)
             if work.rehearsed:
                 return known
-            if len(self._decided) >= MOST_DECIDED:
-                self._decided.clear()
-            self._decided[key] = known
+            self._keep(key, known, now_s)
         return known
+
+    def _keep(self, key: tuple[object, ...], found: Foresight, now_s: float) -> None:
+        decided = self._decided
+        decided.pop(key, None)
+        while decided and next(iter(decided.values()))[0] < now_s - IDLE_S:
+            del decided[next(iter(decided))]
+        if len(decided) >= MOST_DECIDED:
+            decided.clear()
+        decided[key] = now_s, found
 
     def outlook(self, work: Work, rung: Rung, provider: Provider, behind: bool) -> Outlook:
         """What is known of one rung by itself. `behind`: it is launched while a cheaper one is silent."""

@@ -3,8 +3,9 @@
 An answer may lag behind the requests by a few milliseconds: what is still queued is not in it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import apsw
 import msgspec
@@ -13,7 +14,7 @@ import trio
 from appliance.domain.errors import ApplianceFault
 from appliance.domain.record import AttemptRecord, RequestRecord
 from appliance.store.database import DISK_FAULTS, open_database
-from appliance.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_from, request_from
+from appliance.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Row, attempt_from, request_from
 
 GroupBy = Literal["tier", "model", "provider", "key", "reason"]
 _GROUP_COLUMNS: dict[GroupBy, str] = {
@@ -26,6 +27,11 @@ _GROUP_COLUMNS: dict[GroupBy, str] = {
 _REQUEST = ", ".join(REQUEST_COLUMNS)
 _ATTEMPT = ", ".join(ATTEMPT_COLUMNS)
 _READERS = 2
+_CACHE_BYTES = 512 * 1024
+"""Pages that a connection keeps, a quarter of SQLite's own choice: rows are read once and in order, so that more is
+held for nothing."""
+
+T = TypeVar("T")
 
 
 class UsageFilter(msgspec.Struct, frozen=True):
@@ -76,10 +82,10 @@ MOST_DIGITS = 18
 """Of an integer that the database takes."""
 
 
-class UsagePage(msgspec.Struct, frozen=True):
-    """Requests, newest first; `next` is the `before` of the following page, None on the last."""
+class UsagePage(msgspec.Struct, Generic[T], frozen=True):
+    """Requests, or what was made of them, newest first; `next`: the `before` of the page after it, None on the last."""
 
-    requests: tuple[RequestRecord, ...]
+    requests: tuple[T, ...]
     next: str | None
 
 
@@ -120,8 +126,16 @@ class Usage:
         now = self._limiter.statistics()
         return now.borrowed_tokens + now.tasks_waiting
 
-    async def page(self, which: UsageFilter, *, limit: int = 100, before: str | None = None) -> UsagePage:
+    async def page(
+        self, which: UsageFilter, *, limit: int = 100, before: str | None = None
+    ) -> UsagePage[RequestRecord]:
         """At most `limit` requests, newest first. `before`: a page's `next`. Raises ValueError on another text."""
+        return await self.page_of(_itself, which, limit=limit, before=before)
+
+    async def page_of(
+        self, each: Callable[[RequestRecord], T], which: UsageFilter, *, limit: int, before: str | None = None
+    ) -> UsagePage[T]:
+        """The same, of what `each` makes of a request: in a thread, one by one, so that no more than one is held."""
         where, values = conditions(which)
         if before is not None:
             at, _, request_id = before.partition("-")
@@ -130,60 +144,71 @@ class Usage:
             where += " AND (at_unix_us, request_id) < (?, ?)"
             values += [int(at), request_id]
         sql = f"SELECT {_REQUEST} FROM requests WHERE {where} ORDER BY at_unix_us DESC, request_id DESC LIMIT ?"  # noqa: S608
-        found = tuple(request_from(row) for row in await self._read(sql, [*values, limit + 1]))
+
+        def shape(row: Row) -> tuple[str, T]:
+            record = request_from(row)
+            return f"{record.at_unix_us}-{record.request_id}", each(record)
+
+        found = await self._read(sql, [*values, limit + 1], shape)
         more = len(found) > limit
-        last = found[limit - 1] if more and limit else None
-        return UsagePage(found[:limit], f"{last.at_unix_us}-{last.request_id}" if last else None)
+        return UsagePage(tuple(one for _, one in found[:limit]), found[limit - 1][0] if more and limit else None)
 
     async def totals(self, which: UsageFilter) -> UsageTotals:
         """Sums over all that match; `group` is empty."""
         where, values = conditions(which)
-        rows = await self._read(f"SELECT '', {_TOTALS} FROM requests WHERE {where}", values)  # noqa: S608
-        return UsageTotals(*rows[0])
+        sql = f"SELECT '', {_TOTALS} FROM requests WHERE {where}"  # noqa: S608
+        (sums,) = await self._read(sql, values, _totals_from)
+        return sums
 
     async def groups(self, which: UsageFilter, by: GroupBy) -> tuple[UsageTotals, ...]:
         """Sums by tier served, model, provider, key or reason; the most requests first."""
         where, values = conditions(which)
         column = _GROUP_COLUMNS[by]
-        rows = await self._read(
-            f"SELECT {column}, {_TOTALS} FROM requests WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1",  # noqa: S608
-            values,
-        )
-        return tuple(UsageTotals(*row) for row in rows)
+        sql = f"SELECT {column}, {_TOTALS} FROM requests WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
+        return tuple(await self._read(sql, values, _totals_from))
 
     async def request(self, request_id: str, *, organisation_id: str | None = None) -> UsageDetail | None:
         """One request with its attempts; None if there is none (in that organisation)."""
-        rows = await self._read(f"SELECT {_REQUEST} FROM requests WHERE request_id = ?", [request_id])  # noqa: S608
-        if not rows:
+        sql = f"SELECT {_REQUEST} FROM requests WHERE request_id = ?"  # noqa: S608
+        found = await self._read(sql, [request_id], request_from)
+        if not found:
             return None
-        request = request_from(rows[0])
+        request = found[0]
         if organisation_id not in (None, request.organisation_id):
             return None
-        attempts = await self._read(
-            f"SELECT {_ATTEMPT} FROM attempts WHERE request_id = ? ORDER BY ordinal",  # noqa: S608
-            [request_id],
-        )
-        return UsageDetail(request, tuple(map(attempt_from, attempts)))
+        sql = f"SELECT {_ATTEMPT} FROM attempts WHERE request_id = ? ORDER BY ordinal"  # noqa: S608
+        return UsageDetail(request, tuple(await self._read(sql, [request_id], attempt_from)))
 
     def close(self) -> None:
         """Close the connections; no question may be under way."""
         while self._idle:
             self._idle.pop().close()
 
-    async def _read(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        return await trio.to_thread.run_sync(self._read_here, sql, values, limiter=self._limiter)
+    async def _read(self, sql: str, values: list[Any], shape: Callable[[Row], T]) -> list[T]:
+        return await trio.to_thread.run_sync(self._read_here, sql, values, shape, limiter=self._limiter)
 
-    def _read_here(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    def _read_here(self, sql: str, values: list[Any], shape: Callable[[Row], T]) -> list[T]:
         try:
-            connection = (
-                self._idle.pop() if self._idle else open_database(self._database, read_only=True, vfs=self._vfs)
-            )
+            connection = self._idle.pop() if self._idle else self._opened()
             try:
-                return list(connection.execute(sql, values))
+                return [shape(row) for row in connection.execute(sql, values)]
             finally:
                 self._idle.append(connection)
         except DISK_FAULTS:
             raise ApplianceFault("store_unavailable") from None
+
+    def _opened(self) -> apsw.Connection:
+        connection = open_database(self._database, read_only=True, vfs=self._vfs)
+        connection.pragma("cache_size", -(_CACHE_BYTES // 1024))
+        return connection
+
+
+def _totals_from(row: Row) -> UsageTotals:
+    return UsageTotals(*row)
+
+
+def _itself(record: RequestRecord) -> RequestRecord:
+    return record
 
 
 def conditions(which: UsageFilter) -> tuple[str, list[Any]]:

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from appliance.policy.exploration import ADVANCE
+from appliance.policy.latency import IDLE_S
 from tests.request.stage import (
     END,
     MODEL,
@@ -123,6 +124,16 @@ async def test_what_a_request_costs_decides_and_keys_differ_in_the_length_of_the
     assert first is not None and second is not None
     assert (first.output_tokens, second.output_tokens) == (300, 10)
     assert second.default_nanos == second.input_tokens * 2500 + 10 * 15000
+
+
+async def test_decisions_that_rest_on_curves_of_long_ago_are_not_held(clock: MockClock, learned: Make) -> None:
+    s = learned(flex=starts(1.0, "flex"), default=SILENCE)
+    for number in range(8):
+        await s.race(start_within=f"{20 + number}s")
+    assert len(s.gateway.engine._decided) == 8
+    await trio.sleep(IDLE_S)
+    await s.race(start_within="9s")
+    assert len(s.gateway.engine._decided) == 1
 
 
 # -- plans that change while they run ----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Filters, pages and sums say what the rows say; unknown prices are counted, never taken for nothing."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ async def test_pages_join_without_gap_or_overlap(tmp_path: Path, limit: int) -> 
         assert found == [request_id(number) for number in (5, 4, 3, 2, 1)]
         with pytest.raises(ValueError):
             await store.usage.page(UsageFilter(), before="nonsense")
+
+
+async def test_a_long_page_is_shaped_row_by_row(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(1000):
+            store.ledger.settle(settled(number))
+        await store.ledger.flush()
+        await store.usage.totals(UsageFilter())  # opens the connection
+        tracemalloc.start()
+        try:
+            page = await store.usage.page_of(lambda record: record.at_unix_us, UsageFilter(), limit=1000)
+            _, most_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert page.requests == tuple(range(AT_UNIX_US + 999, AT_UNIX_US - 1, -1)) and page.next is None
+        assert most_bytes < 500_000, "250 kB; all rows at once would be 1.7 MB"
 
 
 async def test_totals(tmp_path: Path) -> None:
