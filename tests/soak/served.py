@@ -34,6 +34,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     tasks: int
     standing_tasks: int
     blocks: int
+    heap_bytes: int
     held: dict[str, int]
     rss_bytes: int
     files: int

@@ -55,14 +55,20 @@ TOLERANCE = {"memory": 6e6, "blocks": 8_000.0, "files": 4.0, "tasks": 4.0}
 -0.1 files and by no task."""
 
 LONG_S = 600.0
-"""From here on the slopes of memory and blocks are judged; in less a process is still finding the size that its load
-needs. Files and tasks are judged always."""
-_SIZES = frozenset({"memory", "blocks"})
+"""From here on the slopes of memory, heap and blocks are judged; in less a process is still finding the size that its
+load needs. Files and tasks are judged always."""
+_SIZES = frozenset({"memory", "heap", "blocks"})
 
 MORE_BLOCKS_AT_REST = 4_000
 """Blocks of memory that may be more at rest at the end, for keys made and tables filled: it varies by half of that."""
 
-_UNITS = {"memory": (1e6, "MB"), "blocks": (1.0, "blocks"), "files": (1.0, "files"), "tasks": (1.0, "tasks")}
+_UNITS = {
+    "memory": (1e6, "MB"),
+    "heap": (1e6, "MB"),
+    "blocks": (1.0, "blocks"),
+    "files": (1.0, "files"),
+    "tasks": (1.0, "tasks"),
+}
 
 
 class Sample(msgspec.Struct):
@@ -73,6 +79,7 @@ class Sample(msgspec.Struct):
 
     at_s: float
     memory: float
+    heap: float
     blocks: float
     files: float
     tasks: float
@@ -134,7 +141,8 @@ class Report:
                 collected = sum(rest.garbage.values())
                 lines.append(
                     f"at rest {what}: {rest.tasks} tasks, {rest.own_files} files of its own,"
-                    f" {rest.rss_bytes / 1e6:.1f} MB, {rest.blocks:,} blocks, {collected:,} objects collected"
+                    f" {rest.rss_bytes / 1e6:.1f} MB, {rest.heap_bytes / 1e6:.1f} MB given out, {rest.blocks:,} blocks,"
+                    f" {collected:,} objects collected"
                 )
         if self.after is not None and self.after.garbage:
             kinds = sorted(self.after.garbage.items(), key=lambda kind: -kind[1])[:12]
@@ -297,6 +305,7 @@ async def _sample(stage: Stage, report: Report, began_s: float) -> None:
             Sample(
                 at_s,
                 told.rss_bytes,
+                told.heap_bytes,
                 told.blocks,
                 told.standing_files,
                 told.standing_tasks,

@@ -18,6 +18,7 @@ import msgspec
 import trio
 
 import appliance.app
+from tests.soak.malloc import heap_bytes
 
 _MOST_KINDS = 400
 _OF_CLIENTS = ("appliance.server.listen.Listeners._serve", "appliance.server.door.")
@@ -50,6 +51,7 @@ class Watch:
             told["garbage"] = _garbage()
             told["kinds"] = dict(Counter(type(one).__qualname__ for one in gc.get_objects()).most_common(_MOST_KINDS))
         told["blocks"] = sys.getallocatedblocks()
+        told["heap_bytes"] = heap_bytes()
         told["tasks"] = trio.lowlevel.current_statistics().tasks_living
         told["standing_tasks"] = _standing(trio.lowlevel.current_root_task())
         if number == signal.SIGUSR2:
