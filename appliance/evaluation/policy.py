@@ -15,18 +15,21 @@ from appliance.policy.buckets import COUNT, UPPER_S, bucket
 from appliance.policy.exploration import Exploration, need
 from appliance.policy.latency import Flight, LatencyModel, Series
 from appliance.policy.launch import Candidate, Decision, decide
+from appliance.policy.looks import move
 from appliance.policy.survival import Curve
 
 FLEX, DEFAULT = 0, 1
 
 
 class Way(msgspec.Struct, frozen=True):
-    """`first` at once, default after `launch_s` if flex is silent then (None: not by time). `switch`: flex is then
-    cancelled; `beside`: both at once, flex for the sake of knowing it.
+    """`first` at once, default after `launch_s` if flex is silent then (None: not by time). `check_s`: the launch is
+    looked at again, then and as `next_look` says. `switch`: flex is cancelled by the launch; `beside`: both at once,
+    flex for the sake of knowing it.
     """
 
     first: int
     launch_s: float | None = None
+    check_s: float | None = None
     switch: bool = False
     beside: bool = False
 
@@ -41,7 +44,7 @@ class Policy(Protocol):
         ...
 
     def again(self, launch_s: float, now_s: float) -> float:
-        """Default is about to be launched `launch_s` after the request came: when it really is to be."""
+        """Flex is silent, and default waits to be launched `launch_s` after the request came: when it is to be now."""
         ...
 
     def began(self, tier: int, behind: bool, now_s: float) -> Flight | None:
@@ -181,12 +184,13 @@ class Ours:
         found = self.decide(now_s)
         if self.purse.try_beside(found, self.rungs) is not None:
             return Way(DEFAULT, beside=True)
-        return Way(found.first, found.check_s if found.second is not None else None)
+        return Way(found.first, found.launch_s, found.check_s) if found.second is not None else Way(found.first)
 
     def again(self, launch_s: float, now_s: float) -> float:
-        """Later, if more is known by now."""
-        found = self.decide(now_s)
-        return found.launch_s if found.first == FLEX and found.second == DEFAULT else launch_s
+        """Sooner or later, by what is known now."""
+        found, setting = self.decide(now_s), self.setting
+        moved = move(found, self.rungs, FLEX, (DEFAULT, launch_s), setting.window_s, 1.0 - setting.target, 1.0)
+        return launch_s if moved is None else moved[1]
 
     def began(self, tier: int, behind: bool, now_s: float) -> Flight | None:
         """An attempt in flight, which is censored at its present age."""

@@ -11,16 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from appliance.evaluation.policy import DEFAULT, FLEX, Policy
+from appliance.evaluation.policy import DEFAULT, FLEX, Policy, Way
 from appliance.evaluation.setting import Setting
 from appliance.evaluation.world import Draw
 from appliance.policy.histogram import Cause
 from appliance.policy.latency import Flight
+from appliance.policy.looks import next_look
 
-LAUNCH_SLACK_S = 0.05
-"""A launch that is planned anew is put off only by more than this."""
-
-Kind = Literal["arrives", "launch", "ends", "stop"]
+Kind = Literal["arrives", "timer", "ends", "stop"]
 
 
 class Served(msgspec.Struct):
@@ -45,14 +43,17 @@ class _Attempt:
 
 
 class _Request:
-    __slots__ = ("attempts", "beside", "cost", "draw", "flex", "looking", "put_off", "start_s", "switch")
+    __slots__ = ("attempts", "cost", "draw", "flex", "launch_s", "look_s", "looking", "start_s", "way")
+
+    way: Way
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.attempts: list[_Attempt | None] = [None, None]
         self.start_s: float | None = None
         self.cost = 0.0
-        self.switch = self.beside = self.put_off = self.looking = self.flex = False
+        self.launch_s = self.look_s = inf  # since it came
+        self.looking = self.flex = False
 
 
 class Run:
@@ -74,8 +75,8 @@ class Run:
             request = self.requests[nth]
             if kind == "arrives":
                 self._arrives(request, nth, now_s)
-            elif kind == "launch":
-                self._launches(request, nth, now_s)
+            elif kind == "timer":
+                self._timer(request, nth, now_s)
             elif kind == "ends":
                 self._ends(request, nth, tier, now_s)
             elif (left := request.attempts[FLEX]) is not None and left.running:
@@ -96,13 +97,21 @@ class Run:
         heappush(self.heap, (at_s, self.pushed, kind, nth, tier))
 
     def _arrives(self, request: _Request, nth: int, now_s: float) -> None:
-        way = self.policy.plan(request.draw, now_s)
-        request.switch, request.beside = way.switch, way.beside
+        way = request.way = self.policy.plan(request.draw, now_s)
         self._start(request, nth, way.first, now_s)
         if way.beside:
             self._start(request, nth, FLEX, now_s)
         elif way.launch_s is not None:
-            self._push(now_s + way.launch_s, "launch", nth)
+            request.launch_s = way.launch_s
+            self._wait(request, nth, 0.0)
+
+    def _wait(self, request: _Request, nth: int, since_s: float) -> None:
+        """Until the launch, or the next look at it."""
+        check_s, look_s = request.way.check_s, None
+        if check_s is not None:
+            look_s = next_look(self.setting.window_s, check_s, since_s)
+        request.look_s = inf if look_s is None else look_s
+        self._push(request.draw.at_s + min(request.look_s, request.launch_s), "timer", nth)
 
     def _start(self, request: _Request, nth: int, tier: int, now_s: float) -> None:
         flex = request.attempts[FLEX]
@@ -111,17 +120,18 @@ class Run:
         tiers = request.draw.tiers
         self._push(now_s + (tiers.flex_s if tier == FLEX else tiers.default_s), "ends", nth, tier)
 
-    def _launches(self, request: _Request, nth: int, now_s: float) -> None:
+    def _timer(self, request: _Request, nth: int, now_s: float) -> None:
         if request.start_s is not None or request.attempts[DEFAULT] is not None:
             return
-        flex = request.attempts[FLEX]
-        launch_s = request.draw.at_s + self.policy.again(now_s - request.draw.at_s, now_s)
-        if not request.put_off and flex is not None and flex.running and launch_s > now_s + LAUNCH_SLACK_S:
-            request.put_off = True
-            self._push(launch_s, "launch", nth)
-            return
+        if request.look_s <= request.launch_s:
+            since_s = request.look_s
+            request.launch_s = self.policy.again(request.launch_s, now_s)
+            if request.launch_s > since_s:
+                self._wait(request, nth, since_s)
+                return
         self._start(request, nth, DEFAULT, now_s)
-        if request.switch and flex is not None and flex.running:
+        flex = request.attempts[FLEX]
+        if request.way.switch and flex is not None and flex.running:
             self._cut(request, FLEX, now_s)
 
     def _cut(self, request: _Request, tier: int, now_s: float) -> None:
@@ -141,7 +151,7 @@ class Run:
             if request.start_s is None and request.attempts[other] is None and self.policy.fallback:
                 self._start(request, nth, other, now_s)
             elif tier == FLEX and request.looking:
-                beside = 1.0 if request.beside else 1.0 - self.setting.billed
+                beside = 1.0 if request.way.beside else 1.0 - self.setting.billed
                 self.policy.spared(self.costs[FLEX] * beside)
             return
         attempt.end("started", now_s)
@@ -151,7 +161,7 @@ class Run:
         request.start_s, request.flex = now_s, tier == FLEX
         if tier == FLEX:
             self._cut(request, DEFAULT, now_s)
-            if request.beside:  # it won, so default's price is spared
+            if request.way.beside:  # it won, so default's price is spared
                 self.policy.spared(min(self.costs[FLEX], self.costs[DEFAULT] - self.setting.billed))
         else:
             self._flex_lost_the_race(request, nth, now_s)
@@ -162,7 +172,7 @@ class Run:
         if flex is None or not flex.running:
             return
         deadline_s = request.draw.at_s + self.setting.window_s
-        if request.beside or (now_s < deadline_s and self.policy.leave_running()):
+        if request.way.beside or (now_s < deadline_s and self.policy.leave_running()):
             request.looking = True
             self._push(max(deadline_s, now_s), "stop", nth)
         else:

@@ -10,6 +10,7 @@ from appliance.policy.expense import Expense
 from appliance.policy.finish import Rest
 from appliance.policy.latency import PRIOR_MASS, Series
 from appliance.policy.launch import Candidate, Decision, decide, lateness, race
+from appliance.policy.looks import move
 from appliance.policy.survival import Curve
 
 Z = 1.0
@@ -130,6 +131,11 @@ def _instead(found: Foresight, first: int, second: int | None, launch_s: float, 
     asked = (first,) if second is None else (first, second)
     after = 0.0 if found.rest is None else found.rest.late(found.start_s, asked, Z)
     return msgspec.structs.replace(decision, miss=min(lateness(decision, found.rungs, found.start_s, Z) + after, 1.0))
+
+
+def anew(found: Foresight, first: int, planned: tuple[int, float]) -> tuple[int, float] | None:
+    """What is launched next, and when, by what is believed now of a race whose `first` rung is silent; see `move`."""
+    return move(found.decision, found.rungs, first, planned, found.start_s, 1.0 - found.target, Z)
 
 
 def after_loss(found: Foresight, running: int, waiting: int, since_s: float) -> float:

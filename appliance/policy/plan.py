@@ -9,6 +9,7 @@ import msgspec
 from appliance.domain.catalog import Rung
 from appliance.domain.record import Forecast
 from appliance.policy.launch import Decision
+from appliance.policy.looks import next_look
 
 MOST_RESERVE = 0.5
 """The share of the window that a reserve may take at most, so that the cheap rung keeps its chance."""
@@ -30,8 +31,8 @@ class Plan(msgspec.Struct, frozen=True):
     `window_s` None: the caller set no deadline. `give_up_s`: until then an answer must have started. `reason_hint`:
     the word of domain.record.REASONS that holds if what is launched at 0 serves (`tier_direct`, `flex_slots_full`,
     `not_raced`, `flex_skipped`), None in a race. `target`: the probability with which the answer should start in time.
-    `check_s`: when it is to be planned anew by what is known then. `forecast`: what is expected. `linger`: places
-    of rungs that, if another one wins, are left running to the end of the window, so that their tail is seen.
+    `check_s`: once when it is to be looked at again; None: it stays as it is. `forecast`: what is expected. `linger`:
+    places of rungs that, if another one wins, are left running to the end of the window, so that their tail is seen.
     Raises ValueError if the times are out of order, or none is 0.
     """
 
@@ -58,6 +59,11 @@ class Plan(msgspec.Struct, frozen=True):
     def first(self) -> int:
         """The place of the rung that is launched first."""
         return next(place for place, planned in enumerate(self.rungs) if planned.launch_s is not None)
+
+    def next_look(self, since_s: float) -> float | None:
+        """When the plan is to be looked at again by what is known then, after this time; None: no more."""
+        look = self.check_s is not None and self.window_s is not None
+        return next_look(self.window_s, self.check_s, since_s) if look else None  # type: ignore[arg-type]
 
     def launches(self) -> list[int]:
         """The places in the order of their launches: by time, then those dearer, then those that were skipped."""

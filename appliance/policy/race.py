@@ -139,12 +139,12 @@ class Race:
     """
 
     __slots__ = (
-        "_check_s",
         "_climb",
         "_detach",
         "_faults",
         "_launch_s",
         "_launched",
+        "_look_s",
         "_now0",
         "_over",
         "_plan",
@@ -162,7 +162,7 @@ class Race:
         self._waiting = plan.launches()
         self._launch_s = {place: planned.launch_s for place, planned in enumerate(plan.rungs)}
         self._launched: list[int] = []
-        self._check_s = plan.check_s
+        self._look_s = plan.next_look(0.0)
         self._climb: str | None = None
         self._over = False
         self.winner: int | None = None
@@ -182,15 +182,13 @@ class Race:
         """When `Elapsed` is due, on the monotonic clock: next launch, look at the plan or giving up. None when over."""
         if self._over:
             return None
-        give_up = self._now0 + self._plan.give_up_s
-        launch, check = self._next_launch(), self.check_at
-        timer = give_up if launch is None else min(launch, give_up)
-        return timer if check is None else min(check, timer)
+        times = (self._now0 + self._plan.give_up_s, self._next_launch(), self.look_at)
+        return min(at for at in times if at is not None)
 
     @property
-    def check_at(self) -> float | None:
-        """When the plan is to be looked at again, on the monotonic clock: once, before what waits is launched."""
-        return None if self._check_s is None or not self._waiting else self._now0 + self._check_s
+    def look_at(self) -> float | None:
+        """When the plan is to be looked at again, on the monotonic clock, while the first rung alone is asked."""
+        return None if self._look_s is None or not self._waiting else self._now0 + self._look_s
 
     @property
     def next_launch(self) -> tuple[int, float] | None:
@@ -266,14 +264,15 @@ class Race:
                 pass  # timers are looked at after every event
 
     def _replan(self, rung: int, launch_s: float) -> None:
-        """Make a waiting rung the next one; those that it leaves behind are launched when others were lost."""
+        """Make a waiting rung the next one. Of those before it, the dearer wait for the deadline, others for losses."""
         if rung not in self._waiting:
             return
-        behind = self._waiting[: self._waiting.index(rung)]
-        for place in behind:
-            self._launch_s[place] = None
-        self._waiting = [rung, *(place for place in self._waiting if place != rung and place not in behind), *behind]
-        self._launch_s[rung] = launch_s
+        at, times = self._waiting.index(rung), self._launch_s
+        before, after = self._waiting[:at], self._waiting[at + 1 :]
+        for one in before:
+            times[one] = None if one < rung or times[one] is None else self._plan.window_s
+        self._waiting = [rung, *(one for one in before if one > rung), *after, *(one for one in before if one < rung)]
+        times[rung] = launch_s
 
     def _may_differ_elsewhere(self, lost: int, fault: Fault) -> bool:
         """Whether a rung that waits is another provider's, with a key and quota of its own and perhaps the model, or is
@@ -303,7 +302,7 @@ class Race:
         if not self._step(rung, loss):
             return
         self._faults[rung] = fault
-        self._check_s = None  # what was to be looked at again is over
+        self._look_s = None  # the plan was for a first rung that runs
         alive: Alive = "none"
         if "running" in self._states:
             alive = "dearer" if "running" in self._states[rung + 1 :] else "cheaper"
@@ -319,8 +318,8 @@ class Race:
         if now >= self._now0 + self._plan.give_up_s:
             self._end(GiveUp(UpstreamFault("provider_too_slow")), "too_slow", now, commands)
             return
-        if self._check_s is not None and now >= self._now0 + self._check_s:
-            self._check_s = None
+        if self._look_s is not None and now >= self._now0 + self._look_s:
+            self._look_s = self._plan.next_look(max(now - self._now0, self._look_s))
         while (launch := self._next_launch()) is not None and launch <= now:
             self._launch("flex_deadline", commands)
 
@@ -333,8 +332,9 @@ class Race:
     def _launch(self, cause: str, commands: list[Command]) -> None:
         rung = self._waiting.pop(0)
         self._step(rung, "launch")
-        if self._launched and self._climb is None:
-            self._climb = cause
+        if self._launched:
+            self._look_s = None
+            self._climb = self._climb or cause
         self._launched.append(rung)
         commands.append(Start(rung))
 

@@ -20,6 +20,7 @@ from appliance.policy.foresight import (
     Foresight,
     Prospect,
     after_loss,
+    anew,
     beside,
     fixed,
     forecast,
@@ -130,19 +131,18 @@ class Engine:
 
     # -- while it runs -------------------------------------------------------------------------------------------------
 
-    def again(self, work: Work, now_s: float) -> Replanned | None:
-        """Decide anew by what is known now, with the first rung silent; None: it stays as planned."""
+    def again(self, work: Work, rung: int, launch_s: float, now_s: float) -> Replanned | None:
+        """Decide anew by what is known now, with the first rung silent, and `rung` to be launched at the monotonic
+        `launch_s`; None: it stays as planned.
+        """
         prospect, plan = work.prospect, work.plan
         told = None if plan is None else plan.forecast
         if prospect is None or told is None:
             return None
-        decision = self._foresee(work, prospect.series, prospect.costs, prospect.window, now_s).decision
-        since_s = now_s - work.call.arrived_s
-        if decision.first == told.first and decision.second is not None:
-            return self._replanned(work, decision.second, decision.launch_s, since_s)
-        if decision.first > told.first:  # it would not be started now: what waits for it in vain costs the deadline
-            return self._replanned(work, decision.first, since_s, since_s)
-        return None
+        found = self._foresee(work, prospect.series, prospect.costs, prospect.window, now_s)
+        zero_s = work.call.arrived_s
+        moved = anew(found, told.first, (rung, launch_s - zero_s))
+        return None if moved is None else self._replanned(work, *moved, now_s - zero_s)
 
     def after_loss(self, work: Work, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
         """When the next dearer rung is launched now that a rung was lost and another runs alone; None: as planned."""

@@ -181,9 +181,9 @@ class Launcher:
             if flight is not None:
                 self._gateway.engine.landed(flight, attempt, cut_off=False, now_s=trio.current_time())
 
-    def again(self, now_s: float) -> Replanned | None:
-        """Plan anew by what is known now; None: it stays as planned."""
-        return self._gateway.engine.again(self._work, now_s)
+    def again(self, place: int, launch_s: float, now_s: float) -> Replanned | None:
+        """Plan anew by what is known now, with the rung at `place` to be launched then; None: it stays as planned."""
+        return self._gateway.engine.again(self._work, place, launch_s, now_s)
 
     def after_loss(self, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
         """Plan anew what waits, after a rung was lost."""

@@ -69,8 +69,8 @@ class Launching(Protocol):
         """Hear how an attempt began."""
         ...
 
-    def again(self, now_s: float) -> Replanned | None:
-        """Plan anew by what is known now; None: it stays as planned."""
+    def again(self, place: int, launch_s: float, now_s: float) -> Replanned | None:
+        """Plan anew by what is known now, with the rung at `place` to be launched then; None: it stays as planned."""
         ...
 
     def after_loss(self, running: Sequence[int], waiting: Sequence[int], now_s: float) -> Replanned | None:
@@ -133,9 +133,10 @@ class _Driver:
             self._warm_up(nursery)
             now = trio.current_time()
             events, self._events = self._events, []
-            check = machine.check_at
-            if check is not None and check <= now and (again := self._launch.again(now)) is not None:
-                events.append(again)
+            look, following = machine.look_at, machine.next_launch
+            if not events and following is not None and look is not None and look <= now:
+                again = self._launch.again(*following, now)
+                events = [] if again is None else [again]
             self._execute(machine.on_many(events or [Elapsed(now)], now), nursery)
             if any(isinstance(event, Refused | Failed) for event in events):
                 self._plan_after_loss(now, nursery)

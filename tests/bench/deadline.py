@@ -93,6 +93,10 @@ def on_the_way(times: int = 300) -> dict[str, float]:
                 engine._decided.clear()
                 plan()
 
+            work.plan = planner.plan(work)
+            stage.gateway.slots.give_back(call.key.organisation_id)
+            launch_s = work.plan.rungs[1].launch_s or 0.0
+
             direct_call, _ = stage.prepare({})
             direct = Work(direct_call)
             direct.admitted = await admit(
@@ -105,6 +109,7 @@ def on_the_way(times: int = 300) -> dict[str, float]:
                         "request: no race": lambda: planner.plan(direct),
                         "request: race": plan,
                         "request: race, anew": plan_anew,
+                        "request: look": lambda: engine.again(work, 1, call.arrived_s + launch_s, call.arrived_s),
                     }.items()
                 }
             )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.domain.catalog import Rung
 from appliance.domain.errors import ApplianceFault, CallerFault, Fault, UpstreamFault
 from appliance.domain.record import REASONS
+from appliance.policy.looks import LOOKS
 from appliance.policy.moves import (
     Began,
     Cancel,
@@ -34,6 +35,7 @@ FLEX, DEFAULT, PRIORITY = LADDER = tuple(Rung("openai", "gpt-5.4-mini", t) for t
 TWO = plan_reserve(LADDER[:2], 30.0, 5.0, 900.0)
 THREE = plan_reserve(LADDER, 30.0, 5.0, 900.0)
 SKIPS = Plan((RungPlan(FLEX, None), RungPlan(DEFAULT, 0.0), RungPlan(PRIORITY, None)), 30.0, 900.0, "flex_skipped")
+LOOKED_AT = [msgspec.structs.replace(plan, check_s=24.0) for plan in (TWO, THREE)]
 BESIDE = Plan((RungPlan(FLEX, 0.0), RungPlan(DEFAULT, 0.0)), 30.0, 900.0, "flex_skipped")
 T0 = 1000.0
 
@@ -205,6 +207,17 @@ TIMELINES: dict[str, tuple[Plan, list[Step], str | None]] = {
         ],
         "flex_deadline",
     ),
+    "default before priority again: priority waits for the deadline": (
+        THREE,
+        [
+            (9.0, [Replanned(2, 20.0)], []),
+            (10.0, [Replanned(1, 22.0)], []),
+            (22.0, [], [Start(1)]),
+            (30.0, [], [Start(2)]),
+            (31.0, [Started(2)], [Cancel(0, LOST), Cancel(1, LOST), Commit(2)]),
+        ],
+        "flex_deadline",
+    ),
     "nothing is planned anew for a rung that runs, has run or is not there": (
         TWO,
         [
@@ -267,14 +280,29 @@ def test_the_next_timer_is_the_next_launch_and_then_the_giving_up() -> None:
     assert race.next_timer == T0 + 900
 
 
-def test_the_plan_is_looked_at_once_before_what_waits_is_launched() -> None:
-    race = play(msgspec.structs.replace(TWO, check_s=20.0), [])
-    assert race.next_timer == race.check_at == T0 + 20
-    assert race.next_launch == (1, T0 + 25)
-    assert race.on(Elapsed(T0 + 20), T0 + 20) == []
-    assert race.check_at is None and race.next_timer == T0 + 25
-    lost = play(msgspec.structs.replace(THREE, check_s=20.0), [(1.0, [Refused(0, busy)], [Start(1)])])
-    assert lost.check_at is None, "what was to be looked at is over"
+def test_a_plan_is_looked_at_until_its_second_rung_is_launched() -> None:
+    looked = msgspec.structs.replace(THREE, check_s=20.0)
+    race, seen = play(looked, []), []
+    while race.look_at is not None:
+        assert race.next_timer == min(race.look_at, T0 + 25) and race.next_launch == (1, T0 + 25)
+        seen.append(race.next_timer - T0)
+        race.on(Elapsed(race.next_timer), race.next_timer)
+    assert seen == [3.75, 7.5, 11.25, 15.0, 18.75, 20.0, 22.5, 25.0]
+    assert race.states == ("running", "running", "waiting") and race.next_timer == T0 + 30
+    late = play(looked, [(16.0, [], [])])
+    assert late.look_at == T0 + 18.75, "what was missed is not made up for"
+    sooner = play(looked, [(7.5, [Replanned(1, 2.0)], [Start(1)])])
+    assert sooner.look_at is None
+    lost = play(looked, [(1.0, [Refused(0, busy)], [Start(1)])])
+    assert lost.look_at is None, "the plan was for a first rung that runs"
+    assert play(THREE, []).look_at is None
+
+
+def test_a_launch_that_is_put_off_is_looked_at_again() -> None:
+    race = play(msgspec.structs.replace(TWO, check_s=20.0), [(20.0, [Replanned(1, 28.0)], [])])
+    assert race.look_at == T0 + 22.5
+    assert race.on(Elapsed(T0 + 25), T0 + 25) == [] and race.look_at == T0 + 26.25
+    assert race.on(Replanned(1, 26.0), T0 + 26.25) == [Start(1)]
 
 
 def test_a_launch_brought_forward_leaves_the_later_ones_at_their_times() -> None:
@@ -417,7 +445,7 @@ def plans(draw: st.DrawFn) -> Plan:
     if kind == "chain":
         return plan_chain(LADDER[:count], 900.0)
     if kind == "skips":
-        return draw(st.sampled_from([SKIPS, BESIDE, msgspec.structs.replace(TWO, check_s=24.0)]))
+        return draw(st.sampled_from([SKIPS, BESIDE, *LOOKED_AT]))
     return plan_reserve(LADDER[:count], draw(st.sampled_from([1.0, 30.0, 900.0])), 5.0, 900.0)
 
 
@@ -507,6 +535,20 @@ def test_every_order_of_events_ends_once_and_dismisses_each_loser_once(
     # Whatever comes later changes nothing.
     late: list[Event] = [Started(0), Failed(0, broken), ClientGone(), Elapsed(1e9)]
     assert watched.race.on_many(late, 1e9) == []
+
+
+@given(st.sampled_from(LOOKED_AT), st.lists(st.sampled_from([None, 3.0, 26.0, 29.0, 30.0]), max_size=20))
+def test_looks_are_few_whatever_is_planned_at_them(plan: Plan, moves: list[float | None]) -> None:
+    race, looks, now = Race(plan, T0), 0, T0
+    race.begin(T0)
+    while race.look_at is not None:
+        assert race.next_timer is not None and race.next_timer > now
+        now, due = race.next_timer, race.look_at
+        looks += due <= now
+        launch_s = moves.pop() if moves and due <= now else None
+        race.on(Elapsed(now) if launch_s is None else Replanned(1, launch_s), now)
+    assert looks <= LOOKS
+    assert race.states[1] == "running" or race.next_launch is not None, "the launch is as sure as ever"
 
 
 @given(plans(), batches)

@@ -11,6 +11,7 @@ import trio.testing
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from appliance.policy.looks import SLACK_S
 from tests.request.stage import (
     DONE,
     END,
@@ -31,6 +32,8 @@ from tests.request.stage import (
 QUARTERS = st.integers(0, 56).map(lambda quarters: quarters / 4)
 WINDOW_S = 10.0
 TIERS = ("flex", "default", "priority")
+LESSONS = st.tuples(QUARTERS.map(lambda at_s: at_s or 0.25), st.sampled_from(TIERS), st.sampled_from([0.1, 4.0, 60.0]))
+"""When it is suddenly learned that a tier starts after so many seconds."""
 ERROR = b'data: {"error":{"message":"words","code":"%b"}}\n\n'
 
 
@@ -73,6 +76,7 @@ def plays(draw: st.DrawFn) -> dict[str, Any]:
         "quick_s": draw(QUARTERS),
         "strict": draw(st.booleans()),
         "linger": draw(st.frozensets(st.integers(0, 2))),
+        "learns": draw(st.one_of(st.none(), st.none(), LESSONS)),
     }
 
 
@@ -82,7 +86,8 @@ async def perform(play: dict[str, Any]) -> None:
             nursery,
             play["scripts"],
             key={"priority": play["priority"]},
-            settings={
+            settings=({} if play["learns"] is None else {"reserve_s": {}})
+            | {
                 "durability": "strict" if play["strict"] else "batched",
                 "first_content_timeout_s": 30.0,
                 "keep_alive_comment_s": 6.0,
@@ -92,6 +97,8 @@ async def perform(play: dict[str, Any]) -> None:
         stage.provider.dials = list(play["dials"])
         stage.directory.on_change(stage.gateway.revoked)
         stage.let_linger(*play["linger"])
+        if play["learns"] is not None:
+            stage.teach_usual()
         call, client = stage.prepare({"stream": play["stream"], "start_within": "10s"})
         ends = {
             "leaves": leaves(play["ends_s"]),
@@ -106,6 +113,9 @@ async def perform(play: dict[str, Any]) -> None:
                 if play["slow"]:
                     client.slow()
                     beside.start_soon(at(play["quick_s"], lambda _, client: client.quick()), call, client)
+                if play["learns"] is not None:
+                    when_s, tier, starts_s = play["learns"]
+                    beside.start_soon(at(when_s, lambda *_: teach(stage, tier, starts_s)), call, client)
                 await stage.run(call)
                 beside.cancel_scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
@@ -113,11 +123,33 @@ async def perform(play: dict[str, Any]) -> None:
         await trio.sleep_until(WINDOW_S)
         await trio.testing.wait_all_tasks_blocked()
         assert not stage.gateway.observatory.running, "nothing is left running beyond the window"
-        examine(stage, client, play["ending"], slow=play["slow"], lingering={TIERS[place] for place in play["linger"]})
+        lingering = {TIERS[place] for place in play["linger"]}
+        examine(stage, client, play["ending"], slow=play["slow"], lingering=lingering, learns=play["learns"])
         nursery.cancel_scope.cancel()
 
 
-def examine(stage: Stage, client: Any, ending: str, *, slow: bool, lingering: set[str]) -> None:
+def teach(stage: Stage, tier: str, starts_s: float) -> None:
+    """Suddenly a tier is believed to be so quick, or so slow."""
+    stage.teach(tier, [starts_s] * 300, behind=tier != "flex")
+
+
+def launches_by_time(stage: Stage, learns: Any) -> set[float]:
+    """When the dearer rungs may be launched by time: as planned, or at a look, once something was learned."""
+    if learns is None:
+        return {5.0}
+    told = stage.request.forecast
+    assert told is not None and told.launch_s is not None and told.why == "latest_launch"
+    moves = [*told.replans]
+    event(f"moved: {len(moves)}")
+    assert all(before < at_s for (before, _), (at_s, _) in pairwise([(0.0, 0.0), *moves]))
+    planned = told.launch_s
+    for at_s, launch_s in moves:
+        assert abs(launch_s - planned) > SLACK_S and at_s <= WINDOW_S
+        planned = launch_s
+    return {told.launch_s, WINDOW_S, *(max(move) for move in moves)}
+
+
+def examine(stage: Stage, client: Any, ending: str, *, slow: bool, lingering: set[str], learns: Any) -> None:
     stage.check()
     flying = [level.flights for level in stage.gateway.engine.model._levels.values()]
     assert not any(flying), "each attempt is counted, or forgotten"
@@ -130,7 +162,9 @@ def examine(stage: Stage, client: Any, ending: str, *, slow: bool, lingering: se
     for asked in stage.provider.asked:
         assert asked.answered or asked.gone_s is not None or asked.ours.closed, "nobody is left waiting"
     assert outcomes.count("won") <= 1 and "interrupted" not in outcomes
-    assert [one.tier_sent for one in attempts] == list(TIERS[: len(attempts)]), "from cheap to dear"
+    tiers = [one.tier_sent for one in attempts]
+    sooner = learns is not None and tiers == ["flex", "priority", "default"][: len(tiers)]
+    assert sooner or tiers == list(TIERS[: len(tiers)]), "from cheap to dear, but for what was learned"
     for before, after in pairwise(attempts):
         assert before.start_s <= after.start_s
     if request.to_start_s is not None:
@@ -141,7 +175,8 @@ def examine(stage: Stage, client: Any, ending: str, *, slow: bool, lingering: se
         assert request.deadline_met is (request.to_start_s <= 10.0)
     if len(attempts) > 1:
         lost_s = [one.end_s for one in attempts[:1] if one.outcome in ("refused", "failed")]
-        assert attempts[1].start_s in (5.0, *lost_s), "default starts in time, or when flex is lost"
+        by_time = launches_by_time(stage, learns)
+        assert attempts[1].start_s in (*by_time, *lost_s), "default starts in time, or when flex is lost"
     assert all(one.end_s >= one.start_s for one in attempts)
     assert request.status == (client.status or 499), "the status is what was handed over, 499 if nothing was"
     assert request.sent_bytes <= client.sent_bytes
