@@ -37,3 +37,10 @@ def read(ends: Sequence[float], seconds: float, before: float) -> float:
         return ends[-1]
     low = ends[whole]
     return low + (ends[whole + 1] - low) * (place - whole)
+
+
+def between(seconds: float) -> tuple[int, float]:
+    """Where `read` reads a time that is not below the first bucket's end: after which end, and how far to the next."""
+    place = log(seconds / LEAST_S) / _LOG_GROWTH
+    whole = int(place)
+    return (COUNT - 2, 1.0) if whole >= COUNT - 1 else (whole, place - whole)

@@ -58,7 +58,7 @@ def foresee(
     if rest is None:
         decision = decide(rungs, window_s, target, Z)
     else:
-        found = finish.decide(rungs, rest.generations(Z), window_s, rest.finish_s, target, Z)
+        found = finish.decide(rungs, rest.generations, window_s, rest.finish_s, target, Z)
         decision, start_s, sure = found.decision, found.start_s, min(target + found.after, 1.0)
     chance = _chance(decision, rungs, window_s, rest)
     hopeful = decision.feasible or chance >= target  # by the estimate, if not by its bound
@@ -129,7 +129,7 @@ def just(found: Foresight, place: int) -> Decision:
 def _instead(found: Foresight, first: int, second: int | None, launch_s: float, cost: float) -> Decision:
     decision = Decision(first, second, launch_s, launch_s, 1.0, cost, feasible=True)
     asked = (first,) if second is None else (first, second)
-    after = 0.0 if found.rest is None else found.rest.late(found.start_s, asked, Z)
+    after = 0.0 if found.rest is None else found.rest.late(found.start_s, asked)
     return msgspec.structs.replace(decision, miss=min(lateness(decision, found.rungs, found.start_s, Z) + after, 1.0))
 
 

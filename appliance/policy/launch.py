@@ -21,6 +21,7 @@ A dear rung launched at once is behind nobody: there its curve is the one of att
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from math import hypot
 
 import msgspec
@@ -44,7 +45,10 @@ _NEARLY = 0.995
 _SMALL = 0.02
 """Of what is missed: so little by losses before the launch is not worth looking at in parts."""
 
-_PARTS = (0.0, 0.05, 0.25, 0.5, 1.0)
+_LITTLE = 1e-4
+"""So little that is lost is counted with what is lost later."""
+
+_PARTS = (0.0, 0.05, 0.25, 0.5)
 _DECILES = tuple((place + 0.5) / 10 for place in range(10))
 
 
@@ -85,8 +89,19 @@ def alone(place: int, rung: Candidate, window_s: float, epsilon: float, z: float
     return Decision(place, None, 0.0, 0.0, miss, rung.cost, miss <= epsilon)
 
 
-def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: float) -> Decision:
-    """The cheap rung at once and the dear one as late as the target allows; at once if even that is too late."""
+def race(
+    first: int,
+    second: int,
+    rungs: tuple[Candidate, ...],
+    window_s: float,
+    epsilon: float,
+    z: float,
+    about_s: float | None = None,
+) -> Decision:
+    """The cheap rung at once and the dear one as late as the target allows; at once if even that is too late.
+
+    `about_s`: a guess of how long before the deadline that is, from where it is found sooner.
+    """
     cheap, dear = rungs[first], rungs[second]
     x, y = cheap.alone, dear.behind
     end = x.late_at(window_s), x.error_at(window_s)
@@ -97,7 +112,7 @@ def race(first: int, second: int, rungs: tuple[Candidate, ...], window_s: float,
         if guarded <= cost * (1.0 + SAFETY_COST):
             reserve_s, cost = guard_s, guarded
     else:
-        reserve_s = _least_reserve(x, y, window_s, epsilon, z, end)
+        reserve_s = _least_reserve(x, y, window_s, epsilon, z, end, about_s)
         if reserve_s >= window_s:
             y = dear.alone
         cost = _cost(cheap, dear, y, window_s - reserve_s)
@@ -140,7 +155,9 @@ def _best(rungs: tuple[Candidate, ...], window_s: float, epsilon: float, z: floa
     return min(feasible, key=lambda option: option.cost)
 
 
-def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float]) -> float:
+def _least_reserve(
+    x: Curve, y: Curve, window_s: float, epsilon: float, z: float, end: tuple[float, float], about_s: float | None
+) -> float:
     """The shortest time before the deadline at which a launch meets the target; the whole window if none does."""
     low, high = 0, bisect_right(UPPER_S, window_s) - 1
     if high < 0:
@@ -149,14 +166,19 @@ def _least_reserve(x: Curve, y: Curve, window_s: float, epsilon: float, z: float
         return _nearer(
             x, y, window_s, epsilon, z, end, (window_s, _miss(x, y, window_s, 0.0, z, end)), (UPPER_S[high], met)
         )
-    unmet = 1.0
+    unmet, step = 1.0, high - low if about_s is None else 2
+    middle = (low + high) // 2 if about_s is None else bisect_right(UPPER_S, about_s)
     while low < high:
-        middle = (low + high) // 2
+        if not low <= middle < high:
+            middle = (low + high) // 2
         miss = _miss(x, y, window_s, window_s - UPPER_S[middle], z, end)
         if miss <= epsilon:
             high, met = middle, miss
+            middle -= step
         else:
             low, unmet = middle + 1, miss
+            middle += step
+        step *= 2
     if low == 0:
         return UPPER_S[low]
     return _nearer(x, y, window_s, epsilon, z, end, (UPPER_S[low], met), (UPPER_S[low - 1], unmet))
@@ -186,9 +208,10 @@ def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: t
     lost_before = x.lost_at(launch_s)
     x_late, y_late = max(end[0] - lost_before, 0.0), y.late_at(rest_s)
     # The error of a product, x * dy and y * dx: relative variances add, also where one of both is nearly 0.
-    y_error = y.error_at(rest_s)
+    y_error = y.error_at(rest_s) if z else 0.0
     missed = x_late * y_late + z * hypot(x_late * y_error, y_late * end[1])
-    as_if_last = lost_before * min(y_late + z * y_error, 1.0)
+    last = min(y_late + z * y_error, 1.0)
+    as_if_last = lost_before * last
     if as_if_last <= _SMALL * missed:
         missed += as_if_last
     else:
@@ -200,6 +223,7 @@ def _miss(x: Curve, y: Curve, window_s: float, launch_s: float, z: float, end: t
             if lost > before:
                 missed += (lost - before) * y.late_at_most(window_s - at_s, z)
                 before = lost
+        missed += max(lost_before - before, 0.0) * last
     return min(max(missed, 0.0), 1.0)
 
 
@@ -227,4 +251,30 @@ def lateness(decision: Decision, rungs: tuple[Candidate, ...], window_s: float, 
         return x.late_at_most(window_s, z)
     dear = rungs[decision.second]
     y = dear.behind if decision.launch_s > 0.0 else dear.alone
-    return _miss(x, y, window_s, decision.launch_s, z, (x.late_at(window_s), x.error_at(window_s)))
+    return _miss(x, y, window_s, decision.launch_s, z, (x.late_at(window_s), x.error_at(window_s) if z else 0.0))
+
+
+def late_start(decision: Decision, rungs: tuple[Candidate, ...]) -> Callable[[float], float]:
+    """`lateness` without bounds for many windows: what does not change with the window is looked up once."""
+    x = rungs[decision.first].alone
+    if decision.second is None:
+        return x.late_at
+    dear, launch_s = rungs[decision.second], decision.launch_s
+    y = dear.behind if launch_s > 0.0 else dear.alone
+    lost_before, before = x.lost_at(launch_s), 0.0
+    losses: list[tuple[float, float]] = []
+    for part in _PARTS if lost_before > 0.0 else ():
+        at_s = launch_s * part
+        lost = x.lost_at(max(at_s, LEAST_S))
+        if lost - before > _LITTLE:
+            losses.append((at_s, lost - before))
+            before = lost
+    last = max(lost_before - before, 0.0)
+
+    def late(window_s: float) -> float:
+        missed = (max(x.late_at(window_s) - lost_before, 0.0) + last) * y.late_at(window_s - launch_s)
+        for at_s, lost in losses:
+            missed += lost * y.late_at(window_s - at_s)
+        return min(missed, 1.0)
+
+    return late

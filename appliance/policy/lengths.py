@@ -52,7 +52,10 @@ _MIDDLE = array("d", (1000.0 * end_s / sqrt(GROWTH) for end_s in UPPER_S))
 class _Level:
     """One node of a hierarchy."""
 
-    __slots__ = ("_built_added", "_built_s", "_curve", "_mean", "_mean_added", "_prior", "children", "counts", "parent")
+    __slots__ = (
+        "_blank", "_blank_of", "_built_added", "_built_s", "_curve", "_mean", "_mean_added", "_prior",
+        "children", "counts", "parent",
+    )  # fmt: skip
 
     def __init__(self, parent: "_Level | Curve", now_s: float) -> None:
         self.parent = parent
@@ -60,6 +63,8 @@ class _Level:
         self.counts = Histogram(SLOW, now_s), Histogram(FAST, now_s)
         self._curve: Curve | None = None
         self._prior: Curve | None = None
+        self._blank: Curve | None = None
+        self._blank_of: Curve | None = None
         self._built_added = 0
         self._built_s = now_s
         self._mean = (0.0, 0.0)
@@ -72,6 +77,8 @@ class _Level:
 
     def curve(self, now_s: float) -> Curve:
         parent = self.parent
+        if isinstance(parent, _Level) and not self.counts[0].added:
+            return parent.blank(now_s)
         prior = parent if isinstance(parent, Curve) else parent.curve(now_s)
         known = self._curve
         if known is not None and not self._moved(prior, known, now_s):
@@ -81,6 +88,15 @@ class _Level:
         curve = self._curve = worse(slow, estimate(lately, slow, MASS, now_s), MARGIN)
         self._prior, self._built_added, self._built_s = prior, counted.added, now_s
         return curve
+
+    def blank(self, now_s: float) -> Curve:
+        """What to expect of a level below this one of which nothing was counted: one object for all of them."""
+        prior = self.curve(now_s)
+        known = self._blank
+        if known is None or prior is not self._blank_of:
+            known = self._blank = estimate(Histogram(SLOW, now_s), prior, MASS, now_s)
+            self._blank_of = prior
+        return known
 
     def _moved(self, prior: Curve, known: Curve, now_s: float) -> bool:
         age_s = now_s - self._built_s
@@ -127,7 +143,7 @@ class _Tree:
         parent = None
         for depth in range(1, self.depth):
             parent = self.levels.get(path[:depth], parent)
-        return _Level(parent or self._prior, now_s).curve(now_s)
+        return parent.blank(now_s) if parent else _Level(self._prior, now_s).curve(now_s)
 
     def _level(self, path: Path, now_s: float) -> _Level:
         level = self.levels.get(path)

@@ -17,7 +17,7 @@ from math import erfc, inf, log, sqrt
 
 import msgspec
 
-from appliance.policy.buckets import COUNT, UPPER_S, bucket, read
+from appliance.policy.buckets import COUNT, LEAST_S, UPPER_S, between, bucket, read
 from appliance.policy.histogram import Histogram
 
 InFlight = tuple[float, float]
@@ -56,13 +56,25 @@ class Curve(msgspec.Struct, frozen=True, eq=False):
 
     def error_at(self, seconds: float) -> float:
         """The standard error of `late_at`: of the silent by Greenwood, of the lost as of a share."""
-        lost = read(self.lost, seconds, 0.0)
-        silent = read(self.silent, seconds, 1.0)
-        return sqrt(silent * silent * read(self.variance, seconds, 0.0) + lost * (1.0 - lost) / self.number)
+        return self._error(*between(seconds)) if seconds >= LEAST_S else 0.0
 
     def late_at_most(self, seconds: float, z: float) -> float:
         """`late_at`, `z` standard errors further up."""
-        return min(max(self.late_at(seconds) + z * self.error_at(seconds), 0.0), 1.0)
+        if seconds < LEAST_S:
+            return 1.0
+        at, part = between(seconds)
+        started = self.started
+        late = 1.0 - (started[at] + (started[at + 1] - started[at]) * part)
+        if z:
+            late += z * self._error(at, part)
+        return min(max(late, 0.0), 1.0)
+
+    def _error(self, at: int, part: float) -> float:
+        silents, losts, variances = self.silent, self.lost, self.variance
+        lost = losts[at] + (losts[at + 1] - losts[at]) * part
+        silent = silents[at] + (silents[at + 1] - silents[at]) * part
+        variance = variances[at] + (variances[at + 1] - variances[at]) * part
+        return sqrt(silent * silent * variance + lost * (1.0 - lost) / self.number)
 
     def quantile(self, share: float) -> float | None:
         """The age by which this share of attempts has started; None if so many never do."""

@@ -7,6 +7,8 @@ broken off, is known to be longer. What a client was slow to take says nothing o
 from appliance.policy.estimate import tokens_of_bytes
 from appliance.policy.expense import guessed_tokens
 from appliance.policy.finish import Rest
+from appliance.policy.foresight import Z
+from appliance.policy.generation import Generations
 from appliance.policy.latency import Series
 from appliance.policy.lengths import Lengths
 from appliance.policy.race import is_callers_fault
@@ -19,6 +21,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.known = Lengths()
+        self._generations = Generations(Z)
 
     def tokens(self, work: Work, series: Series) -> int:
         """The expected length of the answer."""
@@ -27,11 +30,17 @@ class Answers:
         return min(max(round(mean), 1), most or round(mean) + 1)
 
     def rest(self, work: Work, series: tuple[Series, ...], finish_s: float, now_s: float) -> Rest:
-        """What is known of the time after the start, on each of these rungs."""
-        key_id, peek = work.call.key.key_id, work.rehearsed
-        lengths = [self.known.length(one.model, key_id, now_s, peek) for one in series]
-        paces = [self.known.pace(one.provider, one.model, one.tier, now_s, peek) for one in series]
-        return Rest(finish_s, tuple(lengths), tuple(paces), _most_tokens(work))
+        """What is known of the time after the start, on each of these rungs: the same objects until it has moved."""
+        known, key_id, most, peek = self.known, work.call.key.key_id, _most_tokens(work), work.rehearsed
+        made = [
+            self._generations.of(
+                known.length(one.model, key_id, now_s, peek),
+                known.pace(one.provider, one.model, one.tier, now_s, peek),
+                most,
+            )
+            for one in series
+        ]
+        return Rest(finish_s, tuple(made))
 
     def settled(self, work: Work, series: Series, now_s: float) -> None:
         """A request has ended whose winner was of this series."""

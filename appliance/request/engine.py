@@ -41,11 +41,12 @@ from appliance.settings import Settings
 from appliance.upstream.attempt import Attempt
 
 MOST_KEPT = 4096
-"""Models that are watched; a full table is emptied, here and below."""
+"""Models that are watched; a full table is emptied."""
 
 MOST_DECIDED = 512
-"""Decisions that are kept. Callers choose windows as they like, and each may hold curves of its time: 30 KiB. One that
-is older than `IDLE_S` rests on curves that are built anew when next asked for, so it is dropped."""
+"""Decisions that are kept, beyond it the oldest is dropped. Callers choose windows as they like, and each may hold
+curves of its time: 30 KiB. One that is older than `IDLE_S` rests on curves that are built anew when next asked for, so
+it is dropped."""
 
 LONGEST_MODEL = 200
 """Characters of a model that is watched: where a provider lists none it is a stranger's text."""
@@ -220,13 +221,9 @@ class Engine:
         rest = None
         if window.finish_s is not None:
             rest = self.answers.rest(work, series, window.finish_s, now_s)
-            key = (*key, window.finish_s, rest.most_tokens, work.call.key.key_id)
+            key = (*key, window.finish_s, *rest.generations)
         _, known = self._decided.get(key, (0.0, None))
-        if (
-            known is None
-            or any(new is not old for new, old in zip(curves, known.curves, strict=True))
-            or not (rest is None or rest.same(known.rest))
-        ):
+        if known is None or any(new is not old for new, old in zip(curves, known.curves, strict=True)):
             known = foresee(tuple(curves), costs, window.seconds, window.target, rest)
             if work.rehearsed:
                 return known
@@ -239,7 +236,7 @@ class Engine:
         while decided and next(iter(decided.values()))[0] < now_s - IDLE_S:
             del decided[next(iter(decided))]
         if len(decided) >= MOST_DECIDED:
-            decided.clear()
+            del decided[next(iter(decided))]
         decided[key] = now_s, found
 
     def outlook(self, work: Work, rung: Rung, provider: Provider, behind: bool) -> Outlook:

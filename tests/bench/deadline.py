@@ -2,10 +2,12 @@
 
 `python -m tests.bench.deadline` prints them.
 
-Aims: 10 µs for an observation (all levels, both decays), 100 µs for a plan from curves that are built. A curve is
-built anew at most once a second for each level and tier, or when its counts have moved.
+Aims: 10 µs for an observation (all levels, both decays), 100 µs for a plan from curves that are built, with a deadline
+on the end as well (plan and chance of the end together). A curve is built anew at most once a second for each level and
+tier, or when its counts have moved; a generation when the curve of lengths or paces has that it follows from.
 """
 
+from collections.abc import Callable
 from random import Random
 from timeit import repeat
 
@@ -14,6 +16,7 @@ from trio.testing import MockClock
 
 from appliance.policy import finish
 from appliance.policy.buckets import bucket
+from appliance.policy.generation import Generation
 from appliance.policy.histogram import Histogram
 from appliance.policy.latency import SLOW, LatencyModel, Series, prior_of
 from appliance.policy.launch import Candidate, decide
@@ -22,7 +25,7 @@ from appliance.policy.survival import estimate
 from appliance.request.admit import admit
 from appliance.request.work import Work
 from appliance.wire import openai_chat
-from tests.request.stage import Stage
+from tests.request.stage import MODEL, Stage, log_normal_times
 
 ROUNDS = 7
 
@@ -53,6 +56,8 @@ def figures(times: int = 300) -> dict[str, float]:
     tiers = [lengths.pace("openai", "gpt", tier, now_s) for tier in ("flex", "default")]
     length = lengths.length("gpt", "key", now_s)
     prior = prior_of("flex")
+    rest = finish.Rest(40.0, tuple([Generation(length, pace) for pace in tiers]))
+    way = finish.decide(rungs, rest.generations, 40.0, 40.0, 0.99).decision
     work = {
         "observation": lambda: model.begin(flex, now_s).end("started", now_s + 8.0),
         "curve, built": lambda: estimate(counts, prior, 8.0, now_s),
@@ -61,9 +66,9 @@ def figures(times: int = 300) -> dict[str, float]:
         "length": lambda: lengths.ended("gpt", "key", 300, False, now_s),
         "pace": lambda: lengths.took("openai", "gpt", "flex", 300, 5.0, now_s),
         "mean length": lambda: lengths.mean_tokens("gpt", "key", 300.0),
-        "plan of the end": lambda: finish.decide(
-            rungs, tuple([finish.Generation(length, pace) for pace in tiers]), 40.0, 40.0, 0.99
-        ),
+        "generation, made": lambda: Generation(length, tiers[0]).within(0.005),
+        "plan of the end": lambda: finish.decide(rungs, rest.generations, 40.0, 40.0, 0.99),
+        "chance of the end": lambda: finish.chance(way, rungs, rest, 40.0),
     }
     model.begin(flex, now_s).end("started", now_s + 8.0)
     return {name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6 for name, job in work.items()}
@@ -78,41 +83,44 @@ def on_the_way(times: int = 300) -> dict[str, float]:
             stage = Stage(nursery, {}, settings={"reserve_s": {}})
             stage.teach_usual()
             engine, planner = stage.gateway.engine, stage.gateway.planner
-            call, _ = stage.prepare({"start_within": "10s", "stream": True})
-            work = Work(call)
-            access = stage.gateway.doorkeeper.access(call.key)
-            work.admitted = await admit(
-                call, openai_chat, stage.gateway.wishes, access, stage.settings, stage.gateway.bodies
-            )
+            access = stage.gateway.doorkeeper.access(stage.key)
+            lengths, (provider,) = engine.answers.known, stage.directory.providers("org_test")
+            for by in log_normal_times(1.0, 0.5, 600):
+                lengths.ended(MODEL, stage.key.key_id, round(by * 250), False, trio.current_time())
+                for tier in ("flex", "default"):
+                    lengths.took(provider.provider_id, MODEL, tier, 250, 4.0 * by, trio.current_time())
 
-            def plan() -> None:
+            async def asked(**fields: object) -> Work:
+                call, _ = stage.prepare({"stream": True, **fields})
+                work = Work(call)
+                work.admitted = await admit(
+                    call, openai_chat, stage.gateway.wishes, access, stage.settings, stage.gateway.bodies
+                )
+                return work
+
+            def plan(work: Work) -> None:
                 planner.plan(work)
-                stage.gateway.slots.give_back(call.key.organisation_id)
+                stage.gateway.slots.give_back(work.call.key.organisation_id)
 
-            def plan_anew() -> None:
+            def plan_anew(work: Work) -> None:
                 engine._decided.clear()
-                plan()
+                plan(work)
 
-            work.plan = planner.plan(work)
-            stage.gateway.slots.give_back(call.key.organisation_id)
-            launch_s = work.plan.rungs[1].launch_s or 0.0
-
-            direct_call, _ = stage.prepare({})
-            direct = Work(direct_call)
-            direct.admitted = await admit(
-                direct_call, openai_chat, stage.gateway.wishes, access, stage.settings, stage.gateway.bodies
-            )
-            found.update(
-                {
-                    name: min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6
-                    for name, job in {
-                        "request: no race": lambda: planner.plan(direct),
-                        "request: race": plan,
-                        "request: race, anew": plan_anew,
-                        "request: look": lambda: engine.again(work, 1, call.arrived_s + launch_s, call.arrived_s),
-                    }.items()
-                }
-            )
+            direct, start, end = await asked(), await asked(start_within="10s"), await asked(finish_within="40s")
+            start.plan = planner.plan(start)
+            stage.gateway.slots.give_back(start.call.key.organisation_id)
+            arrived_s, launch_s = start.call.arrived_s, start.plan.rungs[1].launch_s or 0.0
+            jobs: dict[str, Callable[[], object]] = {
+                "request: no race": lambda: planner.plan(direct),
+                "request: race": lambda: plan(start),
+                "request: race, anew": lambda: plan_anew(start),
+                "request: look": lambda: engine.again(start, 1, arrived_s + launch_s, arrived_s),
+                "request: end": lambda: plan(end),
+                "request: end, anew": lambda: plan_anew(end),
+            }
+            for name, job in jobs.items():
+                job()
+                found[name] = min(repeat(job, number=times, repeat=ROUNDS)) / times * 1e6
             nursery.cancel_scope.cancel()
 
     trio.run(measure, clock=MockClock())

@@ -8,60 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.policy import launch
-from appliance.policy.finish import Generation, Rest, chance, decide
+from appliance.policy.finish import Rest, chance, decide
+from appliance.policy.generation import Generation
 from appliance.policy.latency import LatencyModel, Series
 from appliance.policy.launch import Candidate, Decision
-from appliance.policy.lengths import PACE_TOKENS, Lengths
-from appliance.policy.survival import Curve, log_normal
+from appliance.policy.lengths import Lengths
+from appliance.policy.survival import log_normal
+from tests.policy.test_generation import Drawn, paces, tokens
 
 FLEX = Candidate(log_normal(8.0, 0.8), log_normal(8.0, 0.8), 0.5)
 DEFAULT = Candidate(log_normal(1.2, 0.4), log_normal(1.2, 0.4), 1.0)
 PRIORITY = Candidate(log_normal(0.6, 0.2), log_normal(0.6, 0.2), 2.0)
 
 
-def paces(a_second: float, sigma: float = 0.1, never: float = 0.0) -> Curve:
-    """So many tokens a second."""
-    return log_normal(PACE_TOKENS / a_second, sigma, never)
-
-
-def tokens(median: float, sigma: float = 0.3) -> Curve:
-    return log_normal(median / 1000.0, sigma)
-
-
 def generation(median: float, a_second: float, most: int | None = None) -> Generation:
     return Generation(tokens(median), paces(a_second), most)
-
-
-class Drawn:
-    """Generation times as they are."""
-
-    def __init__(self, random: Random, median: float, a_second: float, spread: float, most: int | None) -> None:
-        self.random, self.median, self.a_second, self.spread, self.most = random, median, a_second, spread, most
-
-    def __call__(self) -> float:
-        length = self.median * self.random.lognormvariate(0.0, 0.3)
-        pace = self.random.lognormvariate(0.0, self.spread) / self.a_second
-        return (length if self.most is None else min(length, self.most)) * pace
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.floats(20, 3000), st.floats(5, 500), st.floats(0.05, 1.0), st.none() | st.integers(1, 4000), st.integers(0, 99)
-)
-def test_the_time_after_the_start_is_bounded_from_above_and_not_by_much(
-    median: float, a_second: float, spread: float, most: int | None, seed: int
-) -> None:
-    drawn = Drawn(Random(seed), median, a_second, spread, most)
-    took = sorted(drawn() for _ in range(2000))
-    found = Generation(tokens(median), paces(a_second, spread), most)
-    for share in (0.5, 0.1, 0.02):
-        true_s = took[round(len(took) * (1.0 - share)) - 1]
-        bound_s = found.within(share)
-        assert bound_s >= 0.9 * true_s, "0.9 for the noise of 2,000 draws"
-        assert bound_s <= 2.0 * true_s + 0.002
-        assert found.late_at(bound_s) <= share
-    ends = [found.late_at(seconds) for seconds in (0.0001, 0.1, 1.0, 10.0, 100.0, 1000.0)]
-    assert ends == sorted(ends, reverse=True)
 
 
 @given(st.floats(0.5, 200), st.floats(1, 400), st.sampled_from([0.9, 0.99, 0.999]), st.floats(10, 3000))
@@ -173,9 +134,9 @@ def test_a_ladder_needs_a_rung_and_one_rung_is_asked_whatever_comes() -> None:
 @pytest.mark.parametrize("finish_s", [12.0, 16.0, 25.0, 60.0, 120.0])
 @pytest.mark.parametrize("speeds", [(60.0, 60.0), (10.0, 100.0), (25.0, 60.0)])
 def test_the_chance_is_that_of_drawn_requests(finish_s: float, speeds: tuple[float, float]) -> None:
-    rest = Rest(finish_s, (tokens(400),) * 2, tuple(paces(one) for one in speeds))
+    rest = Rest(finish_s, tuple(Generation(tokens(400), paces(one), None, 0.0) for one in speeds))
     rungs = FLEX, DEFAULT
-    way = decide(rungs, rest.generations(0.0), finish_s, finish_s, 0.95, 0.0).decision
+    way = decide(rungs, rest.generations, finish_s, finish_s, 0.95, 0.0).decision
     told, random, met = chance(way, rungs, rest, finish_s), Random(finish_s), 0
     drawn = [Drawn(random, 400, one, 0.1, None) for one in speeds]
     for _ in range(4000):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from appliance.policy.buckets import bucket
 from appliance.policy.histogram import Decay, Histogram
-from appliance.policy.launch import AS_GOOD, Candidate, Decision, alone, decide, race
+from appliance.policy.launch import AS_GOOD, Candidate, Decision, alone, decide, late_start, lateness, race
 from appliance.policy.survival import Curve, estimate, log_normal
 
 X, Y = log_normal(8.0, 1.1), log_normal(1.2, 0.5)
@@ -205,3 +205,28 @@ def test_more_than_the_dear_rung_alone_is_paid_only_where_the_estimates_demand_i
     assert sure.feasible
     assert sure.cost > 1.0
     assert (bound.first, bound.second, bound.launch_s) == (sure.first, sure.second, sure.launch_s)
+
+
+@settings(max_examples=60, deadline=None)
+@given(medians, sigmas, st.floats(0, 0.5), st.floats(2, 300), st.floats(0, 1), st.floats(0, 1.2))
+def test_the_estimate_for_many_windows_is_that_for_each(
+    median_s: float, sigma: float, lost: float, window_s: float, launched: float, share: float
+) -> None:
+    rungs = ladder(log_normal(median_s, sigma, lost))
+    raced = Decision(0, 1, launched * window_s, 0.0, 0.0, 0.0, feasible=True)
+    for decision in (raced, Decision(1, None, 0.0, 0.0, 0.0, 0.0, feasible=True)):
+        within_s = share * window_s
+        expected = lateness(decision, rungs, within_s, 0.0)
+        assert late_start(decision, rungs)(within_s) == pytest.approx(expected, abs=0.02 * expected + 1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(medians, sigmas, st.floats(0, 0.3), st.floats(2, 300), st.floats(-1, 2), st.sampled_from([0.9, 0.99]))
+def test_a_guess_finds_the_launch_sooner_and_no_other(
+    median_s: float, sigma: float, lost: float, window_s: float, guessed: float, target: float
+) -> None:
+    rungs = ladder(log_normal(median_s, sigma, lost))
+    plain = race(0, 1, rungs, window_s, 1 - target, 1.0)
+    found = race(0, 1, rungs, window_s, 1 - target, 1.0, guessed * window_s)
+    assert found.feasible == plain.feasible
+    assert found.launch_s == pytest.approx(plain.launch_s, abs=0.03 * window_s)

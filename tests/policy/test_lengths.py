@@ -175,3 +175,15 @@ def test_what_was_learned_survives_a_restart_beside_the_starts() -> None:
 
 def test_the_pace_prior_is_one_curve() -> None:
     assert Lengths().pace("a", "b", None, 0.0).late_at(3.0) == pytest.approx(PACE_PRIOR.late_at(3.0))
+
+
+def test_keys_of_which_nothing_was_seen_are_all_the_same() -> None:
+    known = Lengths()
+    now_s = fed(known, "gpt", "terse", 50, 100)
+    new = known.length("gpt", "new", now_s)
+    assert known.length("gpt", "newer", now_s) is new is known.length("gpt", "asked about", now_s, peek=True)
+    assert new.number == pytest.approx(4.0), "and are surer of nothing than one that has just begun"
+    assert known.length("gpt", "terse", now_s) is not new
+    fed(known, "gpt", "newer", 900, 3, now_s)
+    assert known.length("gpt", "newer", now_s + 10.0) is not known.length("gpt", "new", now_s + 10.0)
+    assert longer(known, "gpt", "new", 300, now_s + 10.0) < 0.2 < longer(known, "gpt", "newer", 300, now_s + 10.0)

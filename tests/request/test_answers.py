@@ -220,6 +220,22 @@ async def test_answers_that_get_longer_move_the_plan(clock: MockClock, learning:
     assert launches[0] > launches[1] + 10.0
 
 
+async def test_a_decision_by_the_end_holds_until_what_it_follows_from_moves(clock: MockClock, learning: Make) -> None:
+    s = learning(flex=starts(1.0, "flex", ends_s=5.0), default=SILENCE)
+    teach(s, flex=60.0, default=60.0)
+    decided = s.gateway.engine._decided
+    for limit in (2000, 2010, 2020):
+        await s.call(stream=True, finish_within="60s", max_completion_tokens=limit)
+    assert len(decided) == 1, "limits that come to the same"
+    ((_, before),) = decided.values()
+    teach(s, flex=20.0, default=60.0)
+    await trio.sleep(120.0)
+    await s.call(stream=True, finish_within="60s", max_completion_tokens=2000)
+    _, after = list(decided.values())[-1]
+    assert after is not before
+    assert after.start_s < before.start_s - 5.0
+
+
 # -- what is said ------------------------------------------------------------------------------------------------------
 
 
