@@ -15,6 +15,7 @@ A race is the costly part of a plan. So which e is best is told by what a race w
 errors, launched as late as M_Y(W - d) S_X(W) = eps - e allows, and only that one is worked out, others where it fails.
 """
 
+from heapq import heapify, heappush, heapreplace
 from math import inf
 
 import msgspec
@@ -116,38 +117,36 @@ def chance(decision: Decision, rungs: tuple[Candidate, ...], rest: Rest, window_
     if decision.second is not None:
         started = rungs[decision.first].alone.started_at(decision.launch_s)
         shares = {decision.first: started, decision.second: 1.0 - started}
-    found, parts = 0.0, []
-    known: dict[float, float] = {}
-    late = late_start(decision, rungs)
+    finish_s, late = rest.finish_s, late_start(decision, rungs)
+    timely: dict[float, float] = {}  # P(the start is in time) for a time that is left
 
-    def at(place: int, end: int) -> tuple[int, float, float]:
+    def at(generation: Generation, end: int) -> tuple[int, float, float]:
         """A bucket's end, P(the rest takes longer) and P(the start is in time if the rest takes so long)."""
-        left_s = min(rest.finish_s - UPPER_S[end], window_s)
-        started = known.get(left_s)
-        if started is None:
-            started = known[left_s] = 1.0 - late(left_s) if left_s > 0.0 else 0.0
-        return end, rest.generations[place].estimate.late_after(end), started
+        left_s = min(finish_s - UPPER_S[end], window_s)
+        if (started := timely.get(left_s)) is None:
+            started = timely[left_s] = 1.0 - late(left_s) if left_s > 0.0 else 0.0
+        return end, generation.late_after(end), started
 
     # The mean of the chance to start in time over the time that the rest leaves. Both fall with the time that it takes,
-    # so how wrong a part of it can be is known.
-    last = bucket(rest.finish_s)
-    first = max(last - _SHORT, bucket(rest.finish_s - window_s) - 1, 0)
+    # so how wrong a part of it can be is known: the first of the heap can be the most.
+    found, parts = 0.0, []
+    last = bucket(finish_s)
+    first = max(last - _SHORT, bucket(finish_s - window_s) - 1, 0)
     for place, share in shares.items():
-        low, high = at(place, first), at(place, last)
+        estimate = rest.generations[place].estimate
+        low, high = at(estimate, first), at(estimate, last)
         found += share * (1.0 - low[1]) * low[2]
-        parts.append((share * (low[1] - high[1]) * (low[2] - high[2]), place, low, high))
+        parts.append((share * (low[1] - high[1]) * (high[2] - low[2]), place, low, high))
+    heapify(parts)
     for _ in range(_DIVISIONS):
-        part = max(parts)
-        wrong, place, low, high = part
-        if wrong <= _EXACTLY or high[0] - low[0] <= 1:
+        wrong, place, low, high = parts[0]
+        if wrong >= -_EXACTLY or high[0] - low[0] <= 1:
             break
-        parts.remove(part)
-        share, middle = shares[place], at(place, (low[0] + high[0]) // 2)
-        parts += [
-            (share * (one[1] - other[1]) * (one[2] - other[2]), place, one, other)
-            for one, other in ((low, middle), (middle, high))
-        ]
-    found += sum([shares[place] * (low[1] - high[1]) * (low[2] + high[2]) / 2 for _, place, low, high in parts])
+        share, middle = shares[place], at(rest.generations[place].estimate, (low[0] + high[0]) // 2)
+        heapreplace(parts, (share * (low[1] - middle[1]) * (middle[2] - low[2]), place, low, middle))
+        heappush(parts, (share * (middle[1] - high[1]) * (high[2] - middle[2]), place, middle, high))
+    for _, place, low, high in parts:
+        found += shares[place] * (low[1] - high[1]) * (low[2] + high[2]) / 2
     return min(max(found, 0.0), 1.0)
 
 
@@ -167,7 +166,7 @@ class _Ladder(msgspec.Struct, frozen=True):
 
     def ways(self, second: int, misses: tuple[float, ...]) -> list[Finish]:
         """Each with the cheapest of these misses after the start."""
-        found = self._alone(second, misses)
+        found: list[Finish] = []
         for first in range(second):
             hopes = sorted([self._hope(first, second, *split) for split in self._splits(first, second, misses)])
             for hope, start_s, after in hopes:
@@ -177,6 +176,8 @@ class _Ladder(msgspec.Struct, frozen=True):
                 if way.decision.feasible:
                     found.append(way)
                     break
+        if not any(way.decision.cost < self.rungs[second].cost for way in found):
+            found += self._alone(second, misses)
         return found
 
     def nearest(self, second: int, misses: tuple[float, ...]) -> list[Finish]:
@@ -202,25 +203,22 @@ class _Ladder(msgspec.Struct, frozen=True):
     def _splits(self, first: int, second: int, misses: tuple[float, ...]) -> list[tuple[float, float]]:
         """By when must be started, if the rest is to be late so seldom, and how seldom that is then."""
         slow, its = self.generations[first], self.generations[second]
-        finish_s = self.finish_s
-        starts = {min(self.start_s, finish_s - max(slow.within(miss), its.within(miss))) for miss in misses}
-        return [
-            (start_s, max(slow.late_at(finish_s - start_s), its.late_at(finish_s - start_s)))
-            for start_s in starts
-            if start_s > 0.0
-        ]
+        start_s, finish_s = self.start_s, self.finish_s
+        if slow is its:
+            starts = {min(start_s, finish_s - its.within(miss)) for miss in misses}
+            return [(one, its.late_at(finish_s - one)) for one in starts if one > 0.0]
+        starts = {min(start_s, finish_s - max(slow.within(miss), its.within(miss))) for miss in misses}
+        return [(one, max(slow.late_at(finish_s - one), its.late_at(finish_s - one))) for one in starts if one > 0.0]
 
     def _alone(self, place: int, misses: tuple[float, ...]) -> list[Finish]:
         """A rung alone costs the same with every split."""
-        curve = self.rungs[place].alone
-        splits = [
-            (min(curve.late_at_most(start_s, self.z) + after, 1.0), start_s, after)
-            for start_s, after in self._splits(place, place, misses)
-        ]
+        splits = self._splits(place, place, misses)
         if not splits:
             return []
-        miss, start_s, after = min(splits)
-        decision = Decision(place, None, 0.0, 0.0, miss, self.rungs[place].cost, miss <= self.epsilon)
+        rung = self.rungs[place]
+        late = rung.alone.late_at_most
+        miss, start_s, after = min([(late(start_s, self.z) + after, start_s, after) for start_s, after in splits])
+        decision = Decision(place, None, 0.0, 0.0, min(miss, 1.0), rung.cost, miss <= self.epsilon)
         return [Finish(decision, start_s, after)]
 
     def _hope(self, first: int, second: int, start_s: float, after: float) -> tuple[float, float, float]:
