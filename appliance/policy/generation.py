@@ -18,6 +18,9 @@ MOST_ASKED = 100
 _LEVELS = (0.5, 0.2, 0.1, 0.04, 0.015, 0.005, 0.001, 0.0001, 0.000003)
 """The pace is taken as one of these quantiles, each standing for all that are faster, down to the one before it."""
 
+_SLOWER = 5
+"""Buckets by which a time that is exceeded seldom is above that of the length as seldom exceeded at the middle pace."""
+
 
 class Generation:
     """How long an answer takes from its start to its end, on one rung. Upper bounds, `z` standard errors up.
@@ -67,9 +70,10 @@ class Generation:
         known = self._done.get(miss)
         if known is not None:
             return known
-        # From a guess, the length that is exceeded so seldom at the middle pace, in steps that double.
-        place = bisect_left(self._length.started, 1.0 - miss) - (self._paces[0][1] if self._paces else 0)
-        low, high, step = -1, COUNT, 4  # late(low) > miss >= late(high)
+        # From a guess, in steps that double: what is exceeded so seldom at a pace a little slower than the middle one.
+        length = min(bisect_left(self._length.started, 1.0 - miss), self._most)
+        place = length + _SLOWER - (self._paces[0][1] if self._paces else 0)
+        low, high, step = -1, COUNT, 2  # late(low) > miss >= late(high)
         place = min(max(place, 0), COUNT - 1)
         while low + 1 < high:
             if self.late_after(place) <= miss:
