@@ -31,7 +31,13 @@ PLACE_MASS = 64.0
 that launches always at once, or never, would never learn the other."""
 
 POOLED_MARGIN = 2.0
-"""What was seen behind a silent rung is believed, over all that was seen, where both differ by so many."""
+"""What was seen behind a silent rung, or of those asked alone, is believed over what was seen of both together where
+they differ by so many standard errors: a policy that always races would never hear more of the rung alone, nor one that
+never does of the rung behind..."""
+
+ALONE_MARGIN = 3.0
+"""...and that a rung is worse alone than behind a silent one where it is by so many: it cannot be, unless it has
+changed since."""
 
 MARGIN = 2.5
 """The fast decay is believed where it is worse by so many standard errors."""
@@ -130,7 +136,7 @@ class _Level:
         "slow",
     )
 
-    def __init__(self, parent: "_Level | Curve", now_s: float, mass: float = PRIOR_MASS, pooled: bool = False) -> None:
+    def __init__(self, parent: "_Level | Curve", now_s: float, mass: float = PRIOR_MASS, pooled: float = 0.0) -> None:
         self.parent, self.mass, self.pooled = parent, mass, pooled
         self.slow = Histogram(SLOW, now_s)
         self.fast = Histogram(FAST, now_s)
@@ -184,7 +190,7 @@ class _Level:
             self.fast.fade(NEW_WEIGHT, now_s)
             self.news.forget()
         self.fast_believed = curve is fast
-        if self.pooled and worse(prior, curve, POOLED_MARGIN) is prior and worse(curve, prior, POOLED_MARGIN) is curve:
+        if self.pooled and worse(prior, curve, self.pooled) is prior and worse(curve, prior, POOLED_MARGIN) is curve:
             curve = self._curve = prior
         self._prior, self._built_added, self._built_s, self._in_flight = prior, self.slow.added, now_s, bool(ages)
         return curve
@@ -314,7 +320,7 @@ class LatencyModel:
             if len(path) < DEPTH:
                 level = _Level(above, now_s)
             else:
-                level = _Level(above, now_s, PLACE_MASS, path[-1] == "behind")
+                level = _Level(above, now_s, PLACE_MASS, POOLED_MARGIN if path[-1] == "behind" else ALONE_MARGIN)
             self._levels[path] = level
         return level
 
@@ -340,7 +346,7 @@ class Tier:
     def __init__(self, tier: str | None, now_s: float) -> None:
         above = _Level(prior_of(tier), now_s)
         above.children = 2
-        leaves = _Level(above, now_s, PLACE_MASS), _Level(above, now_s, PLACE_MASS, pooled=True)
+        leaves = tuple([_Level(above, now_s, PLACE_MASS, margin) for margin in (ALONE_MARGIN, POOLED_MARGIN)])
         self._chains = (above, leaves[0]), (above, leaves[1])
 
     def begin(self, now_s: float, *, behind: bool) -> Flight:

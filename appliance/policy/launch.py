@@ -71,7 +71,7 @@ class Decision(msgspec.Struct, frozen=True):
     `check_s`: when a request that is silent still is to be decided anew by what is known then, so that a tier which
     was quick until a minute ago is seen in time; never after `launch_s`.
     `miss`: the bound of the probability that the start is late; `cost`: what is expected to be paid. `feasible`: miss
-    is within the target.
+    is within the target, or the dear rung is asked alone because nothing shows that it would miss it.
     """
 
     first: int
@@ -132,10 +132,12 @@ def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: floa
     best = _best(rungs, window_s, 1.0 - target, z)
     second = min(len(rungs), 2) - 1
     if z > 0.0 and best.cost > rungs[second].cost:
-        # More than the dear rung alone costs is paid only if the estimates demand it, not for want of knowledge.
-        likely = alone(second, rungs[second], window_s, 1.0 - target, 0.0)
-        if not likely.feasible:
-            likely = _best(rungs, window_s, 1.0 - target, 0.0)
+        # More than the dear rung alone costs is paid only where that surely misses the target, not for want of
+        # knowledge: raced, it is never asked alone, so what is doubted of it would be doubted for long.
+        if alone(second, rungs[second], window_s, 1.0 - target, -z).feasible:
+            doubted = alone(second, rungs[second], window_s, 1.0 - target, z)
+            return msgspec.structs.replace(doubted, feasible=True)
+        likely = _best(rungs, window_s, 1.0 - target, 0.0)
         if likely.feasible and likely.cost < best.cost:
             return likely
     return best

@@ -252,6 +252,19 @@ def test_what_is_not_known_of_a_launch_behind_a_silent_rung_is_taken_from_others
     assert model.curve(behind, now_s).late_at(8.0) > 0.1
 
 
+def test_bad_luck_of_those_asked_alone_gives_way_to_what_was_seen_behind_a_silent_rung() -> None:
+    """Both are raced for it, so that none is asked alone any more: nothing else would ever end the mistake."""
+    model, behind = LatencyModel(), msgspec.structs.replace(FLEX, behind=True)
+    now_s = fed(model, FLEX, 2.0, 300)
+    for _ in range(4):
+        model.begin(FLEX, now_s).end("started", now_s + 9.0)
+    assert model.curve(FLEX, now_s + 9.0).late_at(8.0) > 0.01
+    now_s = fed(model, behind, 2.0, 3000, now_s + 9.0)
+    assert model.curve(FLEX, now_s).late_at(8.0) < 0.005
+    now_s = fed(model, FLEX, 30.0, 60, now_s)
+    assert model.curve(FLEX, now_s).late_at(8.0) > 0.3, "but what is clearly worse is its own"
+
+
 def test_a_tail_is_no_heavier_for_what_is_still_in_flight() -> None:
     """Attempts that end after minutes, 600 of them in flight, and recent counts of half a minute: no false alarm."""
     ends: list[tuple[float, float, Flight]] = []

@@ -191,20 +191,42 @@ def test_a_dear_tier_that_is_rarely_lost_is_not_thought_worse_than_it_is() -> No
     assert found.feasible
 
 
-def test_more_than_the_dear_rung_alone_is_paid_only_where_the_estimates_demand_it() -> None:
-    """Both race: the dear one alone misses the target, and a bound that no way meets is no reason to launch at once."""
+def late_in_sixty(seen: int) -> tuple[Candidate, Candidate]:
+    """A cheap rung, and a dear one of whose attempts one in sixty took 4 s and the others at most 1.4 s."""
     counts = Histogram(Decay(1e9, 1e9), 0.0)
-    for nth in range(400):
+    for nth in range(seen):
         counts.add("started", bucket(4.0 if nth % 60 == 0 else 0.5 + nth % 10 / 10), 0.0)
-    unsure = estimate(counts, log_normal(1.0, 0.4), 1.0, 0.0)
+    dear = estimate(counts, log_normal(1.0, 0.4), 1.0, 0.0)
+    assert dear.late_at(3.0) > 0.01
     cheap = log_normal(2.5, 1.2)
-    rungs = Candidate(cheap, cheap, 0.5, 1.0), Candidate(unsure, unsure, 1.0, 1.0)
-    assert unsure.late_at(3.0) > 0.01
-    sure = decide(rungs, 3.0, 0.99, z=0.0)
-    bound = decide(rungs, 3.0, 0.99, z=8.0)
-    assert sure.feasible
-    assert sure.cost > 1.0
-    assert (bound.first, bound.second, bound.launch_s) == (sure.first, sure.second, sure.launch_s)
+    return Candidate(cheap, cheap, 0.5, 1.0), Candidate(dear, dear, 1.0, 1.0)
+
+
+def test_more_than_the_dear_rung_alone_is_not_paid_for_want_of_knowledge() -> None:
+    """By the estimate that rung misses the target, but four hundred attempts do not show it: racing both waits."""
+    rungs = late_in_sixty(400)
+    assert decide(rungs, 3.0, 0.99, z=0.0).cost > 1.0, "by the estimates both must run"
+    found = decide(rungs, 3.0, 0.99, z=2.0)
+    assert (found.first, found.second, found.feasible) == (1, None, True)
+    assert found.miss == alone(1, rungs[1], 3.0, 0.01, 2.0).miss, "and what is told is the bound"
+
+
+def test_more_than_the_dear_rung_alone_is_paid_where_that_surely_misses() -> None:
+    rungs = late_in_sixty(40_000)
+    found = decide(rungs, 3.0, 0.99, z=2.0)
+    assert (found.first, found.second) == (0, 1)
+    assert found.cost > 1.0
+    assert found.feasible
+
+
+def test_a_bound_that_no_way_meets_is_no_reason_to_launch_at_once() -> None:
+    """The dear rung alone surely misses, and what races promise by the estimates is believed."""
+    rungs = late_in_sixty(2000)
+    assert not race(0, 1, rungs, 3.0, 0.01, 2.0).feasible
+    found = decide(rungs, 3.0, 0.99, z=2.0)
+    assert found == decide(rungs, 3.0, 0.99, z=0.0)
+    assert found.feasible
+    assert found.launch_s > 1.0
 
 
 @settings(max_examples=60, deadline=None)

@@ -192,7 +192,7 @@ async def test_a_cheap_tier_that_collapsed_meanwhile_is_waited_for_as_long_as_th
 
     async def collapses(*_: object) -> None:
         await trio.sleep_until(3.0)
-        s.teach("flex", [60.0] * 300)
+        s.teach("flex", [60.0] * 600)
 
     await s.race(collapses, start_within="30s")
     told = s.request.forecast
