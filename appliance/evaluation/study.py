@@ -37,7 +37,7 @@ class Size(msgspec.Struct, frozen=True):
 SIZES = {
     "smoke": Size(1, 2, 1500, 4000),
     "standard": Size(3, 20, 5000, 40_000),
-    "full": Size(24, 20, 20_000, 100_000),
+    "full": Size(24, 20, 5000, 40_000),
 }
 
 
