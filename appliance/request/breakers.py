@@ -119,7 +119,7 @@ class Breakers:
         """A request has ended: what its attempts came to. A silence counts if it lasted half of `patience_s`."""
         for attempt in work.attempts:
             if attempt.end == "complete" and attempt.fault is None:
-                if self.suspects:
+                if self.suspects or self._probes:  # a probe's breaker may be forgotten meanwhile
                     self._tell(attempt, "well", now)
             elif attempt.fault is not None:
                 if attempt.started_s is not None:  # else it was told when it failed

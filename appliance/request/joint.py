@@ -58,14 +58,15 @@ class RaceBreakers:
     def ended(self, work: Work, now: float, patience_s: float) -> None:
         """What was planned is over, or was never run. A silence counts if it lasted half of `patience_s`."""
         lost = len(work.attempts) - (work.winner is not None)
-        if lost < 2 and not self.suspects:
+        if lost < 2 and not self.suspects and not self._probes:
             return
-        ends: dict[RungKey, list[tuple[Rung, Word]]] = {}
+        ends: dict[tuple[RungKey, str], list[tuple[Rung, Word]]] = {}
         for attempt in work.attempts if work.prospect is not None else ():
-            word = _word(work, attempt, now, patience_s)
-            ends.setdefault(_key(attempt.target.provider, attempt.rung), []).append((attempt.rung, word))
+            word, rung = _word(work, attempt, now, patience_s), attempt.rung
+            # by model, too: all that a provider does not list share one breaker, but do not fail together
+            ends.setdefault((_key(attempt.target.provider, rung), rung.model), []).append((rung, word))
         probes = self._probes.pop(work, [])
-        for key, of_model in ends.items():
+        for (key, _), of_model in ends.items():
             word, breaker = race_word(of_model), self.suspects.get(key)
             if breaker is None:
                 if word != "failed" or not self._rules.failures:

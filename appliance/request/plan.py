@@ -305,11 +305,14 @@ class Planner:
         if len(rungs) == 1:
             reason = "flex_breaker_open" if not whole else "flex_won" if work.skipped else "not_raced"
             return plan_direct(rungs[0], give_up_s, reason, window.seconds, window.target)
-        others = (*rungs[2:], rungs[0])
         if not asked.raceable:
-            return plan_direct(rungs[1], give_up_s, "not_raced", window.seconds, window.target).then(others)
+            direct = plan_direct(rungs[1], give_up_s, "not_raced", window.seconds, window.target)
+            return direct.then((*rungs[2:], rungs[0]))
         plan = self._race(work, tuple([one for one, _ in places]), rungs, window)
-        return plan.then(others) if plan.reason_hint == "flex_slots_full" else plan
+        if plan.reason_hint != "flex_slots_full":
+            return plan
+        left = [rung for rung in rungs if rung not in work.skipped]  # the plan's is the second of these
+        return plan.then((*left[2:], left[0]))
 
     def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
         """Note which providers are asked in another dialect than the caller's."""

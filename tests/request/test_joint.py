@@ -166,6 +166,30 @@ async def test_a_provider_that_was_changed_begins_anew_and_zero_failures_switch_
     assert tiers(never) == ["flex", "default"] and states(never) == []
 
 
+@pytest.mark.parametrize(
+    ("flex", "default"),
+    [([FULL, FULL, starts(3.0, "flex")], OVERLOADED), ([FAILS, FAILS, starts(3.0, "flex")], GOOD)],
+)
+async def test_a_probe_whose_provider_is_changed_meanwhile_is_not_kept(
+    clock: MockClock, stage: Make, flex: list[list[Step]], default: list[Step]
+) -> None:
+    s = stage(flex=flex, default=default, settings=TWICE)
+    for _ in range(2):
+        await s.race()
+    await trio.sleep(5.0)
+    breakers = s.gateway.breakers
+
+    async def change() -> None:
+        await trio.sleep(1.0)
+        assert len(breakers.races._probes) + len(breakers._probes) == 1
+        breakers.forget(s.directory.providers("org_test")[0].provider_id)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(change)
+        await s.race()
+    assert tiers(s) == ["flex"] and not breakers.races._probes and not breakers._probes
+
+
 async def test_breakers_of_both_tiers_answer_before_it(clock: MockClock, stage: Make) -> None:
     s = stage(flex=FAILS, default=FAILS, settings=TWICE)
     await lose(s)
@@ -184,6 +208,34 @@ async def test_a_ladder_goes_on_with_what_another_provider_has(clock: MockClock,
     assert client.status == 200 and tiers(s) == ["default", "standard_only"]
     assert client.headers["x-startline-reason"] == "flex_capacity"
     assert client.headers["x-startline-race"].startswith("sim flex skipped, ")
+
+
+async def test_a_ladder_without_a_slot_asks_each_rung_that_is_left_once(clock: MockClock, stage: Make) -> None:
+    s = stage(
+        flex=FULL,
+        default=OVERLOADED,
+        scripts={"standard_only": refuses(0.5, 529, "overloaded_error")},
+        settings=TWICE,
+        race_slots=1,
+    )
+    s.directory.with_provider("claude", "sk-ant", **(PROVIDER | {"base_url": "http://claude.test/v1"}))
+    await lose(s)
+    assert s.gateway.slots.take("org_test", 1)
+    ladder = [f"sim/{MODEL}:flex", f"sim/{MODEL}", f"claude/{CLAUDE}"]
+    call, client = s.prepare({"stream": True, "start_within": "10s", "ladder": ladder})
+    await s.run(call)
+    s.gateway.slots.give_back("org_test")
+    assert tiers(s) == ["standard_only", "default"]
+    assert client.headers["x-startline-race"].startswith("sim flex skipped, claude standard_only@0.000")
+
+
+async def test_models_that_the_provider_does_not_list_do_not_fail_together(clock: MockClock, stage: Make) -> None:
+    s = stage(flex=FULL, default=OVERLOADED, settings=TWICE, provider={"models": None})
+    for _ in range(3):
+        await s.race(ladder=[f"sim/{MODEL}:flex", "sim/gpt-5.4-mini"], start_within="10s")
+        assert tiers(s) == ["flex", "default"]
+    await lose(s, 1)
+    assert tiers(s) == ["flex", "default"] and states(s) == []
 
 
 async def test_it_is_explained_and_asking_is_no_probe(clock: MockClock, stage: Make) -> None:
