@@ -1,6 +1,7 @@
 """A streamed message as the unstreamed one; the official SDK's own accumulation is the judge."""
 
 import json
+import tracemalloc
 
 import anthropic
 import httpx2
@@ -86,6 +87,18 @@ def test_an_answer_that_a_limit_cut_within_a_call_is_whole(partial_json: str, ke
     assert message["usage"]["output_tokens"] == 89
     assert [block.get("input") for block in message["content"]] == [None, None, kept, {}]
     anthropic.types.Message.model_validate(message)
+
+
+def test_a_long_cut_input_takes_little_memory() -> None:
+    data = cut_off('{"path": "a.txt", "content": "' + r"one\n\"" * 150_000)
+    tracemalloc.start()
+    try:
+        message = msgspec.convert(assembled(data), dict)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert message["content"][2]["input"] == {"path": "a.txt"}
+    assert peak_bytes < 12 * len(data)
 
 
 @pytest.mark.parametrize("stop_reason", ["tool_use", "end_turn"])
