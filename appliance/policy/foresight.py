@@ -101,7 +101,7 @@ def forecast(
         decision.second,
         None if decision.second is None else decision.launch_s,
         None if nanos is None or decision.cost <= 0.0 else round(decision.cost * nanos[1]),
-        None if nanos is None else nanos[1],
+        prospect.costs.default_nanos,
         why,
         found.rungs[0].alone.number - PRIOR_MASS,
         prospect.ladder,

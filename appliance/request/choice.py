@@ -91,14 +91,24 @@ class Chooser:
         return tuple(choices)
 
     def on_ladder(self, choices: tuple[Choice, ...], strange: bool, asked_listed: bool) -> OnLadder:
-        """What the records must know. `strange`: the caller itself has written the ladder."""
-        reference = next((one for one in choices if one.rungs[0].tier not in CHEAP_TIERS), choices[-1])
+        """What the records must know. `strange`: the caller itself has written the ladder.
+
+        Always-default is the first step that is not cheap: neither by its tier nor, as a model of one's own is, for
+        having no price.
+        """
+        dear = [one for one in choices if one.rungs[0].tier not in CHEAP_TIERS]
+        reference = next(filter(self._priced, dear), dear[0] if dear else choices[-1])
         unlisted = [one for one in choices if strange and not self._listed(one)]
         return OnLadder(
             (reference.provider.price_as or reference.provider.kind, reference.model, reference.rungs[0].tier),
             frozenset([(one.provider.name, one.model) for one in unlisted]),
             asked_listed,
         )
+
+    def _priced(self, choice: Choice) -> bool:
+        price_as = choice.provider.price_as or choice.provider.kind
+        rates = self._prices.rates(price_as, choice.model, choice.rungs[0].tier)
+        return rates is not None and rates.input + rates.output > 0
 
     def _listed(self, choice: Choice) -> bool:
         provider, model = choice.provider, choice.model

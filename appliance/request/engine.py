@@ -95,7 +95,7 @@ class Engine:
         size = self._size(work)
         series = tuple([self._series(rung, of, size) for rung, of in zip(ladder, providers, strict=True)])
         tokens = self._tokens(work, series[0])
-        costs = self._expense(ladder, providers, *tokens)
+        costs = self._expense(work, ladder, providers, *tokens)
         found = self._foresee(work, series, costs, window, now_s)
         prospect = work.prospect = Prospect(ladder, series, costs, window, found)
         decision, why, hint = None, "", None
@@ -198,13 +198,24 @@ class Engine:
         return prompt, self.answers.tokens(work, series)
 
     def _expense(
-        self, ladder: tuple[Rung, ...], providers: Sequence[Provider], input_tokens: int, output_tokens: int
+        self,
+        work: Work,
+        ladder: tuple[Rung, ...],
+        providers: Sequence[Provider],
+        input_tokens: int,
+        output_tokens: int,
     ) -> Expense:
         rates, billing = [], []
         for rung, provider in zip(ladder, providers, strict=True):
             rates.append(self._prices.rates(provider.price_as or provider.kind, rung.model, rung.tier))
             billing.append(provider.abort_billing)
-        return expense(tuple([rung.tier for rung in ladder]), tuple(rates), tuple(billing), input_tokens, output_tokens)
+        tiers = tuple([rung.tier for rung in ladder])
+        found = expense(tiers, tuple(rates), tuple(billing), input_tokens, output_tokens)
+        if work.ladder is None:
+            return found
+        tokens = Tokens(input_tokens, output_tokens, 0, 0, None, "estimated")
+        default = cost_of(tokens, self._prices.rates(*work.ladder.reference))
+        return msgspec.structs.replace(found, default_nanos=default.nanos)
 
     def _foresee(
         self, work: Work, series: tuple[Series, ...], costs: Expense, window: Window, now_s: float

@@ -18,13 +18,35 @@ def test_costs_compare_by_price_and_an_abandoned_attempt_by_its_billing(
     found = expense(TIERS, (FLEX, DEFAULT), (billing, billing), 2000, 1000)
     assert found.costs == (0.5, 1.0)
     assert found.shares == shares
-    assert found.nanos == (10_000_000, 20_000_000)
+    assert found.nanos == (10_000_000, 20_000_000) and found.default_nanos == 20_000_000
 
 
-@pytest.mark.parametrize("rates", [(None, DEFAULT), (FLEX, None), (None, None), (Rates(0, 0), DEFAULT)])
+@pytest.mark.parametrize("rates", [(None, DEFAULT), (FLEX, None), (None, None), (FLEX, Rates(0, 0))])
 def test_where_a_price_is_missing_tiers_stand_in(rates: tuple[Rates | None, ...]) -> None:
-    found = expense((*TIERS, "priority", None), (*rates, None, None), ("partial", "free", "full", "free"), 2000, 1000)
-    assert (found.costs, found.shares, found.nanos) == ((0.5, 1.0, 2.0, 1.0), (0.5, 0.0, 1.0, 0.0), None)
+    found = expense((*TIERS, "priority"), (*rates, None), ("partial", "free", "full"), 2000, 1000)
+    assert (found.costs, found.shares, found.nanos) == ((0.5, 1.0, 2.0), (0.5, 0.0, 1.0), None)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "costs"),
+    [
+        ((None, "default"), (0.5, 1.0)),
+        (("flex", "flex", "default"), (0.5, 1.0, 2.0)),
+        ((None, "flex", None), (0.5, 1.0, 2.0)),
+        (("default", "priority", "default"), (0.5, 1.0, 2.0)),
+    ],
+)
+def test_a_ladder_goes_from_cheap_to_dear_where_tiers_do_not_say_so(
+    tiers: tuple[str | None, ...], costs: tuple[float, ...]
+) -> None:
+    free: AbortBilling = "free"
+    found = expense(tiers, (None,) * len(tiers), (free,) * len(tiers), 2000, 1000)
+    assert found.costs == costs
+
+
+def test_what_costs_nothing_is_known_to() -> None:
+    found = expense((None, "default"), (Rates(0, 0), DEFAULT), ("partial", "partial"), 2000, 1000)
+    assert (found.costs, found.shares, found.nanos) == ((0.0, 1.0), (0.0, 0.25), (0, 20_000_000))
 
 
 def test_costs_are_in_units_of_the_second_rung_whatever_it_is() -> None:

@@ -11,7 +11,7 @@ from appliance.policy.latency import Series
 from appliance.policy.survival import Curve, log_normal
 
 LADDER = (Rung("p", "m", "flex"), Rung("p", "m", "default"))
-FREE = Expense((0.5, 1.0), (0.0, 0.0), (500, 1000))
+FREE = Expense((0.5, 1.0), (0.0, 0.0), (500, 1000), 1000)
 BILLED = Expense((0.5, 1.0), (1.0, 1.0), None)
 THREE = Expense((0.5, 1.0, 2.0), (0.0, 0.0, 0.0), None)
 SLOW, QUICK, DEAD = log_normal(8.0, 1.1), log_normal(1.2, 0.5), log_normal(3000.0, 1.1)

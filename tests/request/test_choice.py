@@ -31,10 +31,11 @@ def chosen(s: Stage, *texts: str) -> tuple[Chooser, tuple[Choice, ...]]:
         ((f"sim/{MODEL}:flex", f"sim/{MODEL}", f"sim/{MODEL}:priority"), ("openai", MODEL, "default")),
         ((f"sim/{MODEL}:flex", "other/x:flex", "other/x"), ("other", "x", "default")),
         ((f"sim/{MODEL}:flex",), ("openai", MODEL, "flex")),
-        (("bare/llama", f"sim/{MODEL}"), ("bare", "llama", None)),
+        (("bare/llama", f"sim/{MODEL}"), ("openai", MODEL, "default")),
+        (("bare/llama", "other/x"), ("bare", "llama", None)),
     ],
 )
-async def test_a_ladder_is_compared_with_its_first_step_that_is_not_cheap(
+async def test_a_ladder_is_compared_with_its_first_step_that_is_not_cheap_and_has_a_price(
     clock: MockClock, stage: Make, texts: tuple[str, ...], reference: tuple[str, str, str | None]
 ) -> None:
     s = stage()

@@ -12,7 +12,7 @@ from appliance.domain.errors import CallerFault
 from appliance.policy.latency import Series
 from appliance.policy.plan import Plan
 from appliance.request.endpoint import EMBEDDINGS, GENERATE, MESSAGES
-from tests.request.stage import MODEL, SILENCE, Client, Stage, refuses, starts, whole
+from tests.request.stage import MODEL, SILENCE, Client, Stage, log_normal_times, refuses, starts, whole
 from tests.request.test_answer_anthropic import CLAUDE, PROVIDER, streamed
 from tests.request.test_plan import planned
 
@@ -154,6 +154,35 @@ async def test_the_engine_decides_over_the_whole_ladder(clock: MockClock, stage:
     plan = await planned(s, ladder=LADDER, start_within="10s")
     assert plan.forecast is not None and [rung.provider for rung in plan.forecast.rungs] == ["sim", "claude"]
     assert told(plan) == [(*FLEX, None), (*ELSEWHERE, 0.0)] and plan.reason_hint == "flex_skipped"
+
+
+async def test_a_model_of_ones_own_without_a_price_is_asked_first(clock: MockClock, stage: Make) -> None:
+    """A ladder goes from cheap to dear; always-default is the provider's, whose price is known."""
+    s = stage(settings={"reserve_s": {}})
+    s.teach_usual()
+    s.directory.with_provider("own", base_url="http://own.test/v1", models=("llama",))
+    (own,) = [one for one in s.directory.providers("org_test") if one.name == "own"]
+    model, now_s = s.gateway.engine.model, trio.current_time()
+    for took_s in log_normal_times(2.0, 1.0):
+        model.begin(Series(own.provider_id, "llama", None), now_s - took_s).end("started", now_s)
+    plan = await planned(s, ladder=["own/llama", f"sim/{MODEL}"], start_within="10s")
+    assert plan.forecast is not None and plan.forecast.why == "latest_launch"
+    (_, first), (_, second) = [(one.rung, one.launch_s) for one in plan.rungs]
+    assert first == 0.0 and second is not None and second > 5.0
+    assert plan.forecast.cost_nanos is None and plan.forecast.default_nanos is not None
+
+
+async def test_a_plan_is_compared_with_always_default_whatever_its_second_step_is(
+    clock: MockClock, stage: Make
+) -> None:
+    s = stage(settings={"reserve_s": {}})
+    s.directory.with_provider("other", base_url="http://other.test/v1", price_as="openai", models=(MODEL,),
+                              tiers=("flex", "default"))  # fmt: skip
+    one = await planned(s, ladder=[f"sim/{MODEL}:flex", f"sim/{MODEL}"], start_within="30s")
+    two = await planned(s, ladder=[f"other/{MODEL}:flex", f"sim/{MODEL}:flex", f"sim/{MODEL}"], start_within="30s")
+    assert one.forecast is not None and two.forecast is not None
+    assert one.forecast.default_nanos is not None
+    assert one.forecast.default_nanos == pytest.approx(two.forecast.default_nanos, rel=0.05)
 
 
 # -- what happens ------------------------------------------------------------------------------------------------------
