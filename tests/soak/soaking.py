@@ -20,7 +20,7 @@ from tests.soak.plans import Moment, Plan, draw
 from tests.soak.served import Snapshot
 from tests.soak.slope import Slope, slope
 from tests.soak.stage import Stage, staged
-from tests.soak.trouble import FAULTS, UNDONE, act, garbage, operate, stop_reading
+from tests.soak.trouble import BREAKER_PAUSE_S, FAULTS, UNDONE, act, garbage, operate, stop_reading
 from tests.upstream.scripted import Server
 
 SETTINGS = {
@@ -29,7 +29,7 @@ SETTINGS = {
     "idle_timeout_s": "3",
     "first_content_timeout_s": "4",
     "write_timeout_s": "8",
-    "breaker_pause_s": "0.5",
+    "breaker_pause_s": str(BREAKER_PAUSE_S),
     "archive_segment_bytes": "400000",
     "archive_segment_age_s": "30",
     "max_failed_keys": "600",

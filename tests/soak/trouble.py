@@ -43,6 +43,8 @@ STAYS_S = 12.0
 
 UNDONE = "what the operator could not do"
 OPERATOR_S = 3.0
+BREAKER_PAUSE_S = 0.5
+_TRIALS = 20
 
 
 def garbage(rng: Random) -> Play:
@@ -106,10 +108,23 @@ async def act(served: Served, base_urls: list[str], rng: Random, number: int) ->
 
 async def _key_comes_and_goes(served: Served, number: int) -> None:
     key_id, key = await served.new_key(f"passing{number}")
+    for _ in range(_TRIALS):
+        if await _revoked_in_mid_stream(served, key_id, key):
+            return
+        await trio.sleep(BREAKER_PAUSE_S)
+    raise EOFError("the breaker did not close")
+
+
+async def _revoked_in_mid_stream(served: Served, key_id: str, key: str) -> bool:
+    """Whether it came to that: what went wrong before may have left a breaker open."""
     async with await trio.open_tcp_stream("127.0.0.1", served.port) as stream:
         client = Client(stream)
         body = chat(model="plain/gpt-5.4-nano", stream=True, metadata={"simulator": "start=0,tokens=8,stall=1"})
         await client.send(request(key=key, body=body))
+        if (await client.until(b"\r\n")).startswith(b"HTTP/1.1 503"):
+            await client.until(b"breaker_open")
+            return False
         await client.until(b'"content"')
         await served.admin("POST", f"keys/{key_id}/revoke")
         await client.until(b"revoked_api_key")
+        return True
