@@ -143,7 +143,8 @@ async def test_a_rung_whose_breaker_is_open_is_left_out(
 
 async def test_the_engine_decides_over_the_whole_ladder(clock: MockClock, stage: Make) -> None:
     """A cheap rung that is known to be hopeless is left out for one of another provider; it stays the last resort."""
-    s = stage(flex=SILENCE, settings={"reserve_s": {}}, provider={"abort_billing": "full"})
+    scripts = {"standard_only": streamed(at_s=0.5)}
+    s = stage(scripts=scripts, flex=SILENCE, settings={"reserve_s": {}}, provider={"abort_billing": "full"})
     s.directory.with_provider("claude", "sk-ant", **(PROVIDER | {"base_url": "http://claude.test/v1"}))
     provider, claude = s.directory.providers("org_test")
     model, now_s = s.gateway.engine.model, trio.current_time()
@@ -154,6 +155,9 @@ async def test_the_engine_decides_over_the_whole_ladder(clock: MockClock, stage:
     plan = await planned(s, ladder=LADDER, start_within="10s")
     assert plan.forecast is not None and [rung.provider for rung in plan.forecast.rungs] == ["sim", "claude"]
     assert told(plan) == [(*FLEX, None), (*ELSEWHERE, 0.0)] and plan.reason_hint == "flex_skipped"
+    client = await s.race(ladder=LADDER)
+    said = "claude standard_only@0.000 won@0.500; the cheap rung would not have paid; a dearer one served at once"
+    assert client.headers["x-startline-race"] == said
 
 
 async def test_a_model_of_ones_own_without_a_price_is_asked_first(clock: MockClock, stage: Make) -> None:
