@@ -18,6 +18,9 @@ from appliance.store.keys import PUBLIC_ID_RANDOM_BYTES, SALT_BYTES, SECRET_RAND
 T = TypeVar("T")
 Random = Callable[[int], bytes]
 _ID_RANDOM_BYTES = 9
+_OWN = frozenset({"key_id", "public_id", "salt", "digest", "created_unix_s"})
+"""What a key does not share with the one that it replaces."""
+
 MERGED = {"aliases": "aliases = json_patch(aliases, ?)"}
 """Tables that are changed row by row; a null takes a row away (RFC 7396)."""
 
@@ -164,15 +167,15 @@ class ApiKeys:
         return key
 
     async def change(self, key: ApiKey, **fields: object) -> ApiKey:
-        """Store these fields of a key; the others stay as they are. Raises UnknownRow."""
+        """Store these fields of a key; the others stay as they are. Raises UnknownRow, also for one that is revoked."""
         names, values = columns(key, fields)
 
         def work(connection: apsw.Connection) -> None:
             changes = ", ".join(f"{name} = ?" for name in ("key_id", *names))
             given = (key.key_id, *values, key.key_id)
-            connection.execute(f"UPDATE api_keys SET {changes} WHERE key_id = ?", given)  # noqa: S608
+            connection.execute(f"UPDATE api_keys SET {changes} WHERE key_id = ? AND revoked_unix_s IS NULL", given)  # noqa: S608
             if not connection.changes():
-                raise UnknownRow(f"there is no key {key.key_id!r}")
+                raise UnknownRow(f"there is no valid key {key.key_id!r}")
 
         await self._change(work)
         return self.show(key.key_id)
@@ -183,14 +186,24 @@ class ApiKeys:
         Raises UnknownRow, also for a key that is revoked or expired.
         """
         old = self.show(key_id)
+        gone = UnknownRow(f"the key {key_id!r} is not valid any more; make a new one")
         if old.revoked_unix_s is not None or (old.expires_unix_s is not None and old.expires_unix_s <= now_unix_s):
-            raise UnknownRow(f"the key {key_id!r} is not valid any more; make a new one")
+            raise gone
         key, token = self._with_secret(msgspec.structs.replace(old, created_unix_s=now_unix_s))
         ends = now_unix_s + grace_s if old.expires_unix_s is None else min(old.expires_unix_s, now_unix_s + grace_s)
 
         def work(connection: apsw.Connection) -> None:
+            valid = "SELECT count(*) FROM api_keys WHERE key_id = ? AND revoked_unix_s IS NULL"
+            if not connection.execute(valid, (old.key_id,)).get:
+                raise gone
             insert(connection, "api_keys", key)
             connection.execute("UPDATE api_keys SET rotated_from = ? WHERE key_id = ?", (old.key_id, key.key_id))
+            # as the old one is by now: a change may have come since it was read
+            shared = ", ".join(name for name in ApiKey.__struct_fields__ if name not in _OWN)
+            connection.execute(
+                f"UPDATE api_keys SET ({shared}) = (SELECT {shared} FROM api_keys WHERE key_id = ?) WHERE key_id = ?",  # noqa: S608
+                (old.key_id, key.key_id),
+            )
             column = "expires_unix_s" if grace_s > 0 else "revoked_unix_s"
             connection.execute(
                 f"UPDATE api_keys SET {column} = ? WHERE key_id = ? AND revoked_unix_s IS NULL",  # noqa: S608
@@ -198,7 +211,7 @@ class ApiKeys:
             )
 
         await self._change(work)
-        return key, token
+        return self.show(key.key_id), token
 
     async def revoke(self, key_id: str, *, now_unix_s: int) -> ApiKey:
         """Revoke a key, at once and for good; again is no error. Raises UnknownRow."""

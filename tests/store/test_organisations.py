@@ -1,16 +1,23 @@
 """Keys are made, rotated and revoked; each change is whole and outlives a restart."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from os import urandom
 from pathlib import Path
+from typing import TypeVar
 
+import apsw
 import msgspec
 import pytest
 import trio
 
-from appliance.domain.identity import Organisation
+from appliance.domain.identity import ApiKey, Organisation
 from appliance.store.faults import NameTaken, UnknownRow
 from appliance.store.keys import parse_key, verify
+from appliance.store.organisations import ApiKeys
 from tests.store.opening import NOW_UNIX_S, bytes_of, opened, with_key
+
+T = TypeVar("T")
 
 
 async def test_a_key_works_and_survives_a_restart(tmp_path: Path) -> None:
@@ -121,6 +128,31 @@ async def test_rotation_keeps_settings_and_ends_the_old_key(tmp_path: Path) -> N
         assert store.api_keys.show(old.key_id).revoked_unix_s == NOW_UNIX_S + 10
         with pytest.raises(UnknownRow, match="not valid"):
             await store.api_keys.rotate(old.key_id, now_unix_s=NOW_UNIX_S + 11)
+
+
+async def test_rotation_goes_by_what_the_old_key_is_by_then(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        old, _ = await with_key(store)
+
+        async def rotated(before: Callable[[], Awaitable[object]]) -> ApiKey:
+            """Another change comes between the look at the old key and the rotation."""
+
+            async def change(function: Callable[[apsw.Connection], T]) -> T:
+                await before()
+                return await store.change(function)
+
+            new, _ = await ApiKeys(change, store.directory, urandom).rotate(old.key_id, now_unix_s=NOW_UNIX_S)
+            return new
+
+        change = partial(store.api_keys.change, old, start_within="30s", ladder=("p/m:flex",))
+        new = await rotated(change)
+        assert (new.start_within, new.ladder, new.revoked_unix_s) == ("30s", ("p/m:flex",), None)
+        with pytest.raises(UnknownRow):
+            await change()
+        old, count = new, len(store.api_keys.list())
+        with pytest.raises(UnknownRow):
+            await rotated(partial(store.api_keys.revoke, old.key_id, now_unix_s=NOW_UNIX_S + 1))
+        assert len(store.api_keys.list()) == count, "a revoked key has no heir"
 
 
 async def test_rotation_with_grace_lets_the_old_key_expire(tmp_path: Path) -> None:
