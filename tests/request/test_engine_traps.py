@@ -134,12 +134,17 @@ async def test_two_first_contents_in_one_tick(clock: MockClock, learned: Make) -
 
 async def test_a_client_that_leaves_between_plan_and_launch(clock: MockClock, learned: Make) -> None:
     s = learned(flex=SILENCE, default=starts(1.0, "default"), explore=True)
-    late = believed(s, "flex").late_at(3.0)
+    before = believed(s, "flex")
     await s.race(leaves(3.0))
     assert [asked.tier for asked in s.provider.asked] == ["flex"]
     assert s.gateway.engine.hedges.launched == 0 and flights(s) == 0
     assert s.request.deadline_met is None, "the caller ended it"
-    assert believed(s, "flex").late_at(3.0) == pytest.approx(late, abs=0.01), "it was cut off, not late"
+    (purse,) = s.gateway.engine.purses.keep()
+    assert (purse.holds, purse.used) == (purse.most, 0.0), "a look that was not made is not paid"
+    after = believed(s, "flex")
+    assert after.number > before.number, "it was silent for 3 s: that is known"
+    assert after.lost_at(4.0) < before.lost_at(4.0) + 1e-4, "it was cut off, not lost"
+    assert after.started_at(4.0) == pytest.approx(before.started_at(4.0), abs=5e-4), "nor did it start"
 
 
 async def test_when_both_tiers_are_silent_nothing_is_learned_to_be_quick(clock: MockClock, learned: Make) -> None:
