@@ -237,11 +237,6 @@ class Race:
             return "chain_advanced"
         return self._climb
 
-    def deadline_met(self, now: float) -> bool | None:
-        """Whether an answer that started at `now` is in time; None without a deadline."""
-        window_s = self._plan.window_s
-        return None if window_s is None else now <= self._now0 + window_s
-
     def _one(self, event: Event, now: float, commands: list[Command]) -> None:
         match event:
             case Started(rung):

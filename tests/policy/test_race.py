@@ -320,13 +320,6 @@ def test_the_deadline_ends_nothing_but_the_time_to_give_up_does() -> None:
     assert race.reason() is None
 
 
-def test_whether_the_deadline_was_met() -> None:
-    race = Race(TWO, T0)
-    assert race.deadline_met(T0 + 30) is True
-    assert race.deadline_met(T0 + 30.001) is False
-    assert Race(plan_direct(FLEX, 900.0, "tier_direct"), T0).deadline_met(T0 + 1) is None
-
-
 @pytest.mark.parametrize("fault", [rejected, bad_key, CallerFault("flex_model_not_capable", suffix="_here")])
 def test_a_callers_fault_with_no_other_rung_alive_ends_the_race_and_starts_no_rung(fault: Fault) -> None:
     assert is_callers_fault(fault)
