@@ -35,7 +35,7 @@ Order. A rung's place is its place in the ladder, from cheap to dear; launched a
 dearer, then the cheap ones that the plan skipped. `Replanned` gives a waiting rung another time, and makes it the next:
 what was learned while the race ran. A rung that runs is never called back by it.
 
-Time. The deadline ends nothing: it only decides launches, and whether `deadline_met`. Running rungs go on until the
+Time. The deadline ends nothing: it only decides launches. Running rungs go on until the
 time to give up, which is a provider_too_slow. Of things that happen in the same instant (`on_many`) the order is: the
 client's leaving, starts from cheap to dear (so that ties go to the cheaper rung), losses from cheap to dear (so that
 the dearest error is the last word), new plans, timers last. So a start beats the timer that would have launched another

@@ -5,7 +5,7 @@ order if several do, and if none does the first that takes any id. The text come
 """
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -112,6 +112,15 @@ class Routing:
 
 CHEAP_TIERS = frozenset({"flex", "batch", "deferred"})
 """Tiers that a provider sells for less because it may be late."""
+
+
+def dear_place(ladder: Sequence[Rung]) -> int:
+    """Which rung of a ladder of two or more serves where none may be raced: the first behind the cheapest that is on no
+    cheap tier, else the last.
+    """
+    dear = (place for place, rung in enumerate(ladder) if place and rung.tier not in CHEAP_TIERS)
+    return next(dear, len(ladder) - 1)
+
 
 _STEP_FAULTS = {
     "flex_unsupported": "its provider has no cheap tier",

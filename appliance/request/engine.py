@@ -33,6 +33,7 @@ from appliance.policy.moves import Replanned
 from appliance.policy.plan import Plan, Reserves, plan_decided, plan_direct, plan_reserve
 from appliance.policy.prices import PriceTable
 from appliance.policy.race import is_callers_fault
+from appliance.policy.route import dear_place
 from appliance.policy.survival import Curve
 from appliance.request.answers import Answers
 from appliance.request.purses import Purses
@@ -110,7 +111,7 @@ class Engine:
         elif plan.races:
             if not self.hedges.may(key_id, now_s):
                 self.hedges.capped += not work.rehearsed
-                decision, why, hint = just(found, 1), "hedges_capped", "hedges_capped"
+                decision, why, hint = just(found, dear_place(ladder)), "hedges_capped", "hedges_capped"
         elif (
             found.decision.first > 0
             and explore

@@ -17,7 +17,7 @@ from appliance.domain.profile import NO_PROFILES, NOTHING_KNOWN, Profile
 from appliance.domain.tier import Window
 from appliance.policy.plan import Plan, plan_direct
 from appliance.policy.prices import PriceTable
-from appliance.policy.route import Routing
+from appliance.policy.route import Routing, dear_place
 from appliance.request.admit import Admitted
 from appliance.request.breakers import Breakers
 from appliance.request.choice import Choice, Chooser
@@ -220,7 +220,8 @@ class Planner:
             free = work.racing = self._slots.take(organisation.organisation_id, slots)
         if not free:
             self._engine.purses.forgo(work)
-            return plan_direct(rungs[1], give_up_s, "flex_slots_full", window.seconds, window.target)
+            dear = rungs[dear_place(rungs)]
+            return plan_direct(dear, give_up_s, "flex_slots_full", window.seconds, window.target)
         return plan
 
     def _detour(self, work: Work, choice: Choice, window: Window | None) -> Plan | None:
@@ -306,13 +307,13 @@ class Planner:
             reason = "flex_breaker_open" if not whole else "flex_won" if work.skipped else "not_raced"
             return plan_direct(rungs[0], give_up_s, reason, window.seconds, window.target)
         if not asked.raceable:
-            direct = plan_direct(rungs[1], give_up_s, "not_raced", window.seconds, window.target)
-            return direct.then((*rungs[2:], rungs[0]))
+            direct = plan_direct(rungs[dear_place(rungs)], give_up_s, "not_raced", window.seconds, window.target)
+            return direct.then(_others(rungs))
         plan = self._race(work, tuple([one for one, _ in places]), rungs, window)
         if plan.reason_hint != "flex_slots_full":
             return plan
-        left = [rung for rung in rungs if rung not in work.skipped]  # the plan's is the second of these
-        return plan.then((*left[2:], left[0]))
+        left = tuple([rung for rung in rungs if rung not in work.skipped])  # the plan's is the dear one of these
+        return plan.then(_others(left))
 
     def _translate(self, work: Work, admitted: Admitted, choices: tuple[Choice, ...]) -> None:
         """Note which providers are asked in another dialect than the caller's."""
@@ -334,3 +335,9 @@ class Planner:
         if found is None:
             raise ApplianceFault("no_provider")
         return found
+
+
+def _others(ladder: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    """Who follows when the dear rung was lost: those dearer, then the cheaper ones, the cheapest last."""
+    dear = dear_place(ladder)
+    return (*ladder[dear + 1 :], *ladder[:dear][::-1])

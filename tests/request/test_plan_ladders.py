@@ -115,6 +115,26 @@ async def test_full_slots_and_open_breakers_leave_the_others(clock: MockClock, s
     s.gateway.slots.give_back("org_test")
 
 
+@pytest.mark.parametrize("limit", ["slots", "launches", "assembly"])
+async def test_where_nothing_is_raced_no_second_cheap_tier_is_left_with_the_deadline(
+    clock: MockClock, stage: Make, limit: str
+) -> None:
+    s = two(stage)
+    s.directory.with_provider("other", base_url="http://other.test/v1", models=(MODEL,), tiers=("flex", "default"))
+    cheap = ("other", MODEL, "flex")
+    fields: dict[str, Any] = {"store": True} if limit == "assembly" else {}
+    if limit == "slots":
+        s.directory.with_organisation(msgspec.structs.replace(s.directory.organisation("org_test"), race_slots=0))
+    elif limit == "launches":
+        for _ in range(10_000):
+            s.gateway.engine.hedges.take(s.key.key_id, trio.current_time())
+    plan = await planned(s, ladder=[f"other/{MODEL}:flex", *LADDER, f"sim/{MODEL}"], start_within="30s", **fields)
+    reasons = {"slots": "flex_slots_full", "launches": "hedges_capped", "assembly": "not_raced"}
+    assert plan.reason_hint == reasons[limit]
+    ladder = [(one.rung.provider, one.rung.model, one.rung.tier) for one in plan.rungs]
+    assert [ladder[place] for place in plan.launches()] == [ELSEWHERE, DEFAULT, FLEX, cheap]
+
+
 @pytest.mark.parametrize(
     ("fields", "expected", "hint"),
     [
