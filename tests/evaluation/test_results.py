@@ -9,7 +9,7 @@ from appliance.evaluation.verdict import judge
 from tests.evaluation.test_verdict import cell
 from tests.shape.sources import ROOT
 
-PAGE = ROOT / "appliance/docs/evaluation.md"
+DOCS = ROOT / "appliance/docs"
 
 
 def test_what_is_packed_is_judged_the_same() -> None:
@@ -20,11 +20,18 @@ def test_what_is_packed_is_judged_the_same() -> None:
     assert [judge(one).ratio.value for one in found] == pytest.approx([judge(one).ratio.value for one in told])
 
 
-def test_the_pages_table_is_that_of_the_run_that_is_kept() -> None:
+@pytest.mark.parametrize(("name", "size"), [("evaluation", "standard"), ("evaluation-full", "full")])
+def test_the_pages_table_is_that_of_the_run_that_is_kept(name: str, size: str) -> None:
     """Whole, with the summary: no row was left out or touched."""
-    kept, page = unpack((PAGE.parent / "evaluation.json").read_bytes()), PAGE.read_text(encoding="utf-8")
-    size = SIZES["standard"]
-    assert [one.name for one in kept] == [f"{world.name}-{setting.name}" for world, setting in cells(size)]
-    assert {(one.requests, len(one.explored)) for one in kept} == {(size.requests, size.seeds)}
+    kept = unpack((DOCS / f"{name}.json").read_bytes())
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    asked = SIZES[size]
+    assert [one.name for one in kept] == [f"{world.name}-{setting.name}" for world, setting in cells(asked)]
+    assert {(one.requests, len(one.explored)) for one in kept} == {(asked.requests, asked.seeds)}
     assert markdown(kept) in page
     assert summary([judge(one) for one in kept]) in page
+
+
+def test_the_standard_runs_cells_are_among_the_full_ones() -> None:
+    standard, full = (unpack((DOCS / name).read_bytes()) for name in ("evaluation.json", "evaluation-full.json"))
+    assert all(cell in full for cell in standard)
