@@ -18,14 +18,15 @@ from appliance.policy.histogram import Cause
 from appliance.policy.imputation import Draws, Mood, Uniform, weights
 from appliance.policy.latency import Flight, Tier
 from appliance.policy.launch import Candidate, Decision, decide
+from appliance.policy.looks import move, next_look
 from appliance.policy.recorded import SAME_MOMENT_S
 
 PLANNED_FOR = 25
 """A plan is made anew for so many requests, or a hundredth of those that came before, whichever is more; in the
 beginning, when all is new, after an eighth of them."""
 
-SLACK_S = 0.05
-"""A launch that is planned anew is put off only by more than this."""
+Z = 1.0
+"""How many standard errors a bound is above its estimate, as for `decide`."""
 
 GIVE_UP = 10.0
 """An attempt that never starts is watched for so many windows."""
@@ -103,7 +104,7 @@ class Round:
                 Candidate(x, x, group.ratio, group.abandoned[0]),
                 Candidate(y, behind, 1.0, group.abandoned[1]),
             )
-            plans.append((self._block, (decide(rungs, window_s, target), rungs)))
+            plans.append((self._block, (decide(rungs, window_s, target, Z), rungs)))
         return plans[-1][1]
 
     def begin(self, case: Case, role: int, now_s: float) -> Flight | None:
@@ -129,14 +130,13 @@ class Round:
 class _Request:
     """One request as it is served again."""
 
-    __slots__ = ("case", "cheap", "decided", "group", "put_off", "round", "rungs", "target", "window_s")
+    __slots__ = ("case", "cheap", "decided", "group", "launch_s", "round", "rungs", "target", "window_s")
 
     def __init__(self, played: Round, case: Case) -> None:
         self.round, self.case = played, case
         self.window_s = played.wish.window_s or case.window_s
         self.target = played.wish.target or case.target
         self.group = played.cases.groups[case.group]
-        self.put_off = False
 
     def begin(self) -> None:
         case, played = self.case, self.round
@@ -146,41 +146,41 @@ class _Request:
             beside = played.purse.try_beside(self.decided, self.rungs) is not None
             self._alone(now_s, beside)
             return
-        cheap_s, lost = self.cheap = self._time(0, case.cheap)
+        self.cheap = self._time(0, case.cheap)
         flight = played.begin(case, 0, now_s)
-        check_s = self.decided.check_s if self.decided.second is not None else inf
-        if cheap_s <= check_s:
-            self._end(flight, now_s + cheap_s, lost)
-            if lost:
-                self._dear_after(cheap_s)
-            else:
-                self._done(cheap_s, case.cheap_cost, launched=False)
-        elif check_s == inf:
-            self._give_up(flight)
-            self._done(inf, 0.0, launched=False)
-        else:
-            played.at(now_s + check_s, lambda at_s: self._check(flight, at_s))
+        self.launch_s = self.decided.launch_s if self.decided.second is not None else inf
+        self._wait(flight, 0.0)
 
-    def _check(self, flight: Flight | None, now_s: float) -> None:
-        """The planned launch is near and the cheap rung is silent: by what is known now, is it time?"""
-        case, played = self.case, self.round
-        age_s = now_s - case.at_s
-        decided, _ = played.decision(case, self.window_s, self.target, now_s)
-        launch_s = decided.launch_s if decided.first == 0 and decided.second == 1 else age_s
+    def _wait(self, flight: Flight | None, since_s: float) -> None:
+        """Until the cheap rung's end, the launch, or the next look at it."""
+        case, launch_s = self.case, self.launch_s
+        look_s = next_look(self.window_s, self.decided.check_s, since_s) if launch_s < inf else None
         cheap_s, lost = self.cheap
-        if not self.put_off and launch_s > age_s + SLACK_S:
-            self.put_off = True
-            if cheap_s > launch_s:
-                played.at(case.at_s + launch_s, lambda at_s: self._check(flight, at_s))
+        if cheap_s <= min(launch_s, inf if look_s is None else look_s):
+            if cheap_s == inf:
+                self._give_up(flight)
+                self._done(inf, 0.0, launched=False)
                 return
-        if cheap_s <= age_s or (self.put_off and cheap_s <= launch_s):
             self._end(flight, case.at_s + cheap_s, lost)
             if lost:
                 self._dear_after(cheap_s)
             else:
                 self._done(cheap_s, case.cheap_cost, launched=False)
-            return
-        self._race(flight, age_s)
+        elif look_s is None or launch_s < look_s:
+            self.round.at(case.at_s + launch_s, lambda _: self._race(flight, launch_s))
+        else:
+            self.round.at(case.at_s + look_s, lambda now_s: self._look(flight, look_s, now_s))
+
+    def _look(self, flight: Flight | None, since_s: float, now_s: float) -> None:
+        """The cheap rung is silent: by what is known now, when is the dear one launched?"""
+        decided, rungs = self.round.decision(self.case, self.window_s, self.target, now_s)
+        moved = move(decided, rungs, 0, (1, self.launch_s), self.window_s, 1.0 - self.target, Z)
+        if moved is not None:
+            self.launch_s = moved[1]
+        if self.launch_s > since_s:
+            self._wait(flight, since_s)
+        else:
+            self._race(flight, since_s)
 
     def _race(self, flight: Flight | None, launch_s: float) -> None:
         case, played = self.case, self.round
