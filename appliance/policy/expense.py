@@ -28,13 +28,15 @@ GUESSED_TOKENS = 300
 class Expense(msgspec.Struct, frozen=True):
     """Of each rung, from cheap to dear: `costs` in units of the second rung's, and the share of it that an abandoned
     attempt is billed, both rounded so that alike requests compare alike; `nanos` in money, None where not priced.
-    `default_nanos`: what always-default would cost, which is not the second rung of every ladder.
+    `default_nanos`: what always-default would cost, which is not the second rung of every ladder. `usual`: the place of
+    the rung that serves where nothing is raced.
     """
 
     costs: tuple[float, ...]
     shares: tuple[float, ...]
     nanos: tuple[int, ...] | None
     default_nanos: int | None = None
+    usual: int = 1
 
 
 def guessed_tokens(most_tokens: int | None) -> int:

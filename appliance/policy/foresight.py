@@ -56,7 +56,7 @@ def foresee(
     )
     start_s, sure = window_s, target
     if rest is None:
-        decision = decide(rungs, window_s, target, Z)
+        decision = decide(rungs, window_s, target, Z, costs.usual)
     else:
         found = finish.decide(rungs, rest.generations, window_s, rest.finish_s, target, Z)
         decision, start_s, sure = found.decision, found.start_s, min(target + found.after, 1.0)

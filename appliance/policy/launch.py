@@ -121,16 +121,17 @@ def race(
     return Decision(first, second, window_s - reserve_s, check_s, miss, cost, miss <= epsilon)
 
 
-def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: float = 1.0) -> Decision:
+def decide(rungs: tuple[Candidate, ...], window_s: float, target: float, z: float = 1.0, usual: int = 1) -> Decision:
     """The cheapest way that meets the target; where none does, the cheapest of those that come about as near as any.
 
-    `rungs` from cheap to dear. A rung dearer than the second is looked at only where the cheaper ones cannot meet the
-    target. Ties go to the cheaper and simpler way. Raises ValueError for an empty ladder.
+    `rungs` from cheap to dear; `usual`: the place of the dear one that serves where nothing is raced. A rung dearer
+    than the second is looked at only where the cheaper ones cannot meet the target. Ties go to the cheaper and simpler
+    way. Raises ValueError for an empty ladder.
     """
     if not rungs:
         raise ValueError("a ladder has at least one rung")
     best = _best(rungs, window_s, 1.0 - target, z)
-    second = min(len(rungs), 2) - 1
+    second = min(len(rungs) - 1, usual)
     if z > 0.0 and best.cost > rungs[second].cost:
         # More than the dear rung alone costs is paid only where that surely misses the target, not for want of
         # knowledge: raced, it is never asked alone, so what is doubted of it would be doubted for long.

@@ -213,10 +213,10 @@ class Engine:
         tiers = tuple([rung.tier for rung in ladder])
         found = expense(tiers, tuple(rates), tuple(billing), input_tokens, output_tokens)
         if work.ladder is None:
-            return found
+            return found  # flex, default and perhaps priority: the second is default
         tokens = Tokens(input_tokens, output_tokens, 0, 0, None, "estimated")
         default = cost_of(tokens, self._prices.rates(*work.ladder.reference))
-        return msgspec.structs.replace(found, default_nanos=default.nanos)
+        return msgspec.structs.replace(found, default_nanos=default.nanos, usual=dear_place(ladder))
 
     def _foresee(
         self, work: Work, series: tuple[Series, ...], costs: Expense, window: Window, now_s: float

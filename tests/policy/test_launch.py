@@ -211,6 +211,19 @@ def test_more_than_the_dear_rung_alone_is_not_paid_for_want_of_knowledge() -> No
     assert found.miss == alone(1, rungs[1], 3.0, 0.01, 2.0).miss, "and what is told is the bound"
 
 
+def test_a_second_cheap_rung_is_no_measure_of_what_may_be_paid() -> None:
+    """Over two flex tiers and default the bounds hold as over one and default: the second flex does not serve alone."""
+    counts = Histogram(Decay(1e9, 1e9), 0.0)
+    for place in range(100):
+        counts.add("started", bucket(X.quantile((place + 0.5) / 100) or 60.0), 0.0)
+    x = estimate(counts, X, 8.0, 0.0)
+    rungs = Candidate(x, x, 0.25), Candidate(x, x, 0.5), Candidate(Y, Y, 1.0)
+    found = decide(rungs, 10.0, 0.99, z=1.0, usual=2)
+    assert (found.first, found.second, found.feasible) == (0, 2, True)
+    assert found.miss <= 0.01 and lateness(found, rungs, 10.0, 1.0) <= 0.01
+    assert found.launch_s == decide((rungs[0], rungs[2]), 10.0, 0.99, z=1.0).launch_s
+
+
 def test_more_than_the_dear_rung_alone_is_paid_where_that_surely_misses() -> None:
     rungs = late_in_sixty(40_000)
     found = decide(rungs, 3.0, 0.99, z=2.0)
