@@ -5,7 +5,7 @@ from html import escape
 from math import log10
 
 from appliance.cli.output import dollars, moment
-from appliance.cli.race_report import bounds, facts, percent
+from appliance.cli.race_words import bounds, facts, percent
 from appliance.evaluation.chart import Axis, Chart
 from appliance.policy.calibration import Bucket, Line, Report
 
