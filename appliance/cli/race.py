@@ -19,8 +19,10 @@ def race() -> None:
 
 @race.command(epilog="Example: startline race simulate --smoke")
 @click.option("--smoke", "size", flag_value="smoke", default=True, help="Each world once, seconds (the default).")
-@click.option("--standard", "size", flag_value="standard", help="All worlds, three settings each, 20 seeds; 20 min.")
-@click.option("--full", "size", flag_value="full", help="All worlds in all 24 settings, 20 seeds; 3 h of one core.")
+@click.option(
+    "--standard", "size", flag_value="standard", help="All worlds, three settings each, 20 seeds; 12 min of a core."
+)
+@click.option("--full", "size", flag_value="full", help="All worlds in all 24 settings, 20 seeds; 100 min of a core.")
 @click.option(
     "--served", "size", flag_value="served", help="Three worlds through a real server too, beside virtual time; 4 min."
 )
