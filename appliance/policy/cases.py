@@ -138,7 +138,7 @@ class Cases:
             cheap = dear = 0
             for race, _ in own:
                 winner = race.winner
-                if winner is not None and winner.rung == race.cheap and winner.nanos and race.default_nanos:
+                if winner is not None and winner.rung == race.cheap and winner.nanos is not None and race.default_nanos:
                     cheap += winner.nanos
                     dear += race.default_nanos
             group.ratio = cheap / dear if dear else group.ratio

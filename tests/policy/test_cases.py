@@ -61,6 +61,14 @@ def test_prices_and_what_losers_cost_are_those_that_were_paid() -> None:
     assert Cases([WON, CLIMBED, left]).groups[0].abandoned[0] == pytest.approx(0.25), "an answer is no loser's price"
 
 
+def test_a_rung_that_costs_nothing_is_known_to() -> None:
+    """A model of one's own: what is drawn for it is not priced as flex is elsewhere."""
+    free = race(Tried(FLEX, 0.0, 2.0, "started", False, "won", 0), nanos=0)
+    found = Cases([free, CLIMBED])
+    assert found.groups[0].ratio == 0.0
+    assert [case.cheap_cost for case in found.all] == [0.0, 0.0]
+
+
 def test_what_cannot_be_played_is_counted_and_what_nobody_waited_for_is_learned_from() -> None:
     alone = race(Tried(DEFAULT, 0.0, 1.0, "started", False, "won", 100), cheap=None)
     third = race(*CLIMBED.tries, Tried(PRIORITY, 10.0, 1.0, "started", True, "won", 200))
