@@ -3,7 +3,8 @@
 `python -m tests.bench.deadline` prints them.
 
 Aims: 10 µs for an observation (all levels, both decays), 100 µs for a plan from curves that are built, with a deadline
-on the end as well (plan and chance of the end together). A curve is built anew at most once a second for each level and
+on the end as well (plan and chance of the end together); where a ladder has three steps and more, and the first two do
+not meet the target, it is not met. A curve is built anew at most once a second for each level and
 tier, or when its counts have moved; a generation when the curve of lengths or paces has that it follows from.
 """
 
@@ -47,6 +48,7 @@ def figures(times: int = 300) -> dict[str, float]:
         Candidate(model.curve(flex, now_s), model.curve(flex, now_s), 0.5),
         Candidate(model.curve(default, now_s), model.curve(behind, now_s), 1.0),
     )
+    longer = (*rungs, Candidate(model.curve(default, now_s), model.curve(behind, now_s), 2.0))  # all are needed
     lengths = Lengths()
     for nth in range(3000):
         words = round(250 * random.lognormvariate(0.0, 0.6))
@@ -63,6 +65,7 @@ def figures(times: int = 300) -> dict[str, float]:
         "curve, built": lambda: estimate(counts, prior, 8.0, now_s),
         "curve, looked up": lambda: model.curve(flex, now_s),
         "plan": lambda: decide(rungs, 10.0, 0.99),
+        "plan, three steps": lambda: decide(longer, 2.0, 0.999),
         "length": lambda: lengths.ended("gpt", "key", 300, False, now_s),
         "pace": lambda: lengths.took("openai", "gpt", "flex", 300, 5.0, now_s),
         "mean length": lambda: lengths.mean_tokens("gpt", "key", 300.0),
