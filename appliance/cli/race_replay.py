@@ -9,8 +9,8 @@ from appliance.cli.place import Place, json_option, with_place
 from appliance.cli.race_read import read_races, which_races
 
 if TYPE_CHECKING:
-    from appliance.policy.backtest import Backtest, Bounds
-    from appliance.policy.replay import Wish
+    from appliance.policy.backtest.bounds import Backtest, Bounds
+    from appliance.policy.backtest.replay import Wish
 
 MOST_RACES = 5_000
 WARM_UP = 0.25
@@ -43,9 +43,9 @@ def race_replay(
 
     import msgspec
 
-    from appliance.policy.backtest import play, told
-    from appliance.policy.cases import Cases
-    from appliance.policy.replay import Wish
+    from appliance.policy.backtest.bounds import play, told
+    from appliance.policy.backtest.cases import Cases
+    from appliance.policy.backtest.replay import Wish
 
     wish = Wish(_window_s(start_within), _target(target))
     if wish == Wish():

@@ -4,8 +4,8 @@ import pytest
 
 from appliance.cli.race_replay import sentence
 from appliance.evaluation.setting import Setting
-from appliance.policy.backtest import Backtest, Bounds
-from appliance.policy.replay import Wish
+from appliance.policy.backtest.bounds import Backtest, Bounds
+from appliance.policy.backtest.replay import Wish
 from tests.cli.races import with_races
 from tests.cli.terminal import Terminal
 

@@ -12,10 +12,10 @@ from math import inf
 
 import msgspec
 
-from appliance.policy.cases import Case, Cases, Times
+from appliance.policy.backtest.cases import Case, Cases, Times
+from appliance.policy.backtest.imputation import Draws, Mood, Uniform, weights
 from appliance.policy.exploration import Exploration, need
 from appliance.policy.histogram import Cause
-from appliance.policy.imputation import Draws, Mood, Uniform, weights
 from appliance.policy.latency import Flight, Tier
 from appliance.policy.launch import Candidate, Decision, decide
 from appliance.policy.looks import move, next_look

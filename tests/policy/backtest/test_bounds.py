@@ -7,9 +7,9 @@ import pytest
 
 from appliance.evaluation.setting import Setting
 from appliance.evaluation.world import draws
-from appliance.policy.backtest import FEWEST, LEAST_ROUNDS, Backtest, play, told
-from appliance.policy.cases import Cases
-from appliance.policy.replay import Wish
+from appliance.policy.backtest.bounds import FEWEST, LEAST_ROUNDS, Backtest, play, told
+from appliance.policy.backtest.cases import Cases
+from appliance.policy.backtest.replay import Wish
 from tests.evaluation.recording import NANOS, recorded
 from tests.evaluation.test_world import world
 

@@ -11,7 +11,7 @@ from statistics import fmean
 import msgspec
 
 from appliance.domain.catalog import Rung
-from appliance.policy.imputation import Pool, Seen
+from appliance.policy.backtest.imputation import Pool, Seen
 from appliance.policy.latency import prior_of
 from appliance.policy.recorded import Raced
 

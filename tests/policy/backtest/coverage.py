@@ -1,6 +1,6 @@
 """How often the back-test's bounds hold what a run under the other setting really gives, by seed.
 
-`python -m tests.policy.coverage` counts it over twenty seeds of each case (minutes); the test takes a few.
+`python -m tests.policy.backtest.coverage` counts it over twenty seeds of each case (minutes); the test takes a few.
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from statistics import fmean
 
 from appliance.evaluation.setting import Setting
 from appliance.evaluation.world import draws
-from appliance.policy.backtest import LEAST_ROUNDS, Backtest, play, told
-from appliance.policy.cases import Cases
-from appliance.policy.replay import Wish
+from appliance.policy.backtest.bounds import LEAST_ROUNDS, Backtest, play, told
+from appliance.policy.backtest.cases import Cases
+from appliance.policy.backtest.replay import Wish
 from tests.evaluation.recording import NANOS, recorded
 from tests.evaluation.test_world import world
 

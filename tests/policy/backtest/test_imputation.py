@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from appliance.policy.imputation import ENOUGH, Draws, Pool, Seen, weights
+from appliance.policy.backtest.imputation import ENOUGH, Draws, Pool, Seen, weights
 from appliance.policy.survival import log_normal
 
 TRUE = log_normal(8.0, 1.1)

@@ -6,9 +6,9 @@ import pytest
 
 from appliance.evaluation.setting import Setting
 from appliance.evaluation.world import draws
-from appliance.policy.cases import Cases
+from appliance.policy.backtest.cases import Cases
+from appliance.policy.backtest.replay import Round, Wish
 from appliance.policy.recorded import Raced, Tried
-from appliance.policy.replay import Round, Wish
 from tests.evaluation.recording import NANOS, RUNGS, recorded
 from tests.evaluation.test_world import world
 

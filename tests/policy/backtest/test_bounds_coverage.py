@@ -1,15 +1,15 @@
 """The back-test's bounds hold the truth about as often as they say.
 
-Of twenty seeds with 800 requests each (tests/policy/coverage.py) the share met was held in 19 and 20 and the cost in 20
-and 19, in the two cases here; where default slows down to a third of its speed, 6 and 6 of eight. This takes fewer and
-shorter runs.
+Of twenty seeds with 800 requests each (tests/policy/backtest/coverage.py) the share met was held in 19 and 20 and the
+cost in 20 and 19, in the two cases here; where default slows down to a third of its speed, 6 and 6 of eight. This takes
+fewer and shorter runs.
 """
 
 from collections import Counter
 
 import pytest
 
-from tests.policy.coverage import count
+from tests.policy.backtest.coverage import count
 
 SEEDS = 4
 

@@ -2,7 +2,7 @@
 
 The engine's own plans (policy/latency.py, policy/launch.py, policy/exploration.py) serve the recorded requests again,
 in their order and at their times, on virtual time. What each rung would have done is as it was seen; what was not seen
-is drawn (policy/imputation.py, which says how, and why so). Each round draws anew, so the rounds' spread is the
+is drawn (imputation.py, which says how, and why so). Each round draws anew, so the rounds' spread is the
 interval: with 39 rounds the least and the most bound 95 % (order statistics need no distribution), with more rounds
 the bounds are steadier.
 
@@ -17,9 +17,9 @@ from statistics import fmean
 
 import msgspec
 
-from appliance.policy.cases import Cases
-from appliance.policy.imputation import Mood, Uniform
-from appliance.policy.replay import Played, Round, Wish
+from appliance.policy.backtest.cases import Cases
+from appliance.policy.backtest.imputation import Mood, Uniform
+from appliance.policy.backtest.replay import Played, Round, Wish
 
 ROUNDS = 119
 """Rounds where nothing else is asked: the third from either end is the bound."""

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from appliance.domain.catalog import Rung
-from appliance.policy.cases import Cases
+from appliance.policy.backtest.cases import Cases
 from appliance.policy.recorded import Raced, Tried
 
 FLEX, DEFAULT, PRIORITY = Rung("acme", "m", "flex"), Rung("acme", "m", "default"), Rung("acme", "m", "priority")
