@@ -158,7 +158,15 @@ class _Tree:
         """The leaf that was used least recently, of all or of the one who has most."""
         owners = Counter(path[self._owner] for path in self.leaves)
         owner, has = owners.most_common(1)[0]
-        path = next(path for path in self.leaves if has < MOST_OF_ONE or path[self._owner] == owner)
+        self._drop(next(path for path in self.leaves if has < MOST_OF_ONE or path[self._owner] == owner))
+
+    def forget(self, owner: str) -> None:
+        """All leaves of an owner who is no more."""
+        for path in [path for path in self.leaves if path[self._owner] == owner]:
+            self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        """A leaf, and the levels above it that have no other."""
         del self.leaves[path]
         while path and self.levels[path].children == 0:
             level = self.levels.pop(path)
@@ -196,6 +204,10 @@ class Lengths:
     def _pace(self, cause: Cause, place: int, path: Path, now_s: float) -> None:
         for level in self._trees["pace"].chain(path, now_s):
             level.add(cause, place, now_s)
+
+    def forget(self, key: str) -> None:
+        """The key is revoked: nobody will ask how long its answers are."""
+        self._trees["length"].forget(key)
 
     # -- what to expect ------------------------------------------------------------------------------------------------
 

@@ -125,6 +125,7 @@ class Gateway:
         for call in [call for call in self.live if call.key.key_id == key.key_id]:
             call.leave("revoked")
         self.observatory.revoked(key.key_id)
+        self.engine.answers.known.forget(key.key_id)
 
     def pulse(self, now_s: float, comment_s: float) -> None:
         """Look at every request in work: comments for silent streams, an end to silent providers."""

@@ -69,6 +69,20 @@ def teach(s: Stage, *, flex: float, default: float, tokens: int = 600, count: in
 # -- what is learned ---------------------------------------------------------------------------------------------------
 
 
+async def test_a_revoked_keys_lengths_are_forgotten_and_no_others(clock: MockClock, learning: Make) -> None:
+    s = learning(flex=starts(1.0, "flex"), default=SILENCE)
+    s.directory.on_change(s.gateway.revoked)
+    known(s).ended(MODEL, "another key", 300, False, trio.current_time())
+    await s.race(start_within="60s")
+    assert len(counted(s)["length"]["ended"]) == 1
+    before = len(known(s))
+    s.directory.revoke("key")
+    assert len(known(s)) == before - 1
+    assert [one.path[2] for one in known(s).keep(0.0, 0.0) if one.path[0] == "length" and len(one.path) == 3] == [
+        "another key"
+    ]
+
+
 async def test_length_and_pace_of_an_answer_are_learned(clock: MockClock, learning: Make) -> None:
     s = learning(flex=starts(1.0, "flex", ends_s=11.0, tokens=200), default=SILENCE)
     await s.race(start_within="60s")
