@@ -244,6 +244,7 @@ async def test_tokens_are_counted_only_where_the_dialect_is_spoken(clock: MockCl
 
 
 async def test_a_long_prompt_is_translated_beside_the_others(clock: MockClock, stage: Make) -> None:
+    clock.autojump_threshold = 1.0  # a thread works in real time, and virtual time is not to run away from it
     s = stage(scripts={"standard_only": whole(0.0, MESSAGE)}, provider=PROVIDER)
     text = "word " * 80_000
     client = await s.call(model=CLAUDE, messages=[{"role": "user", "content": text}])
