@@ -14,7 +14,7 @@ import structlog
 from appliance.domain.catalog import Provider, Rung
 from appliance.domain.errors import ApplianceFault
 from appliance.policy.health import WORDS, Breaker, BreakerState, Rules, Word
-from appliance.request.joint import GIVEN_UP, RaceBreakers, silent_word
+from appliance.request.joint import RaceBreakers, given_up, silent_word
 from appliance.request.rung_key import RungKey, rung_key
 from appliance.request.work import Work
 from appliance.upstream.attempt import Attempt
@@ -126,7 +126,7 @@ class Breakers:
                     self._tell(attempt, WORDS.get(attempt.fault.kind.code, "nothing"), now, attempt.fault.code)
             elif attempt.ordinal in work.lingering:
                 pass  # `ended` tells of it
-            elif (work.causes.get(attempt.ordinal) or work.call.cause) in GIVEN_UP:
+            elif given_up(work, attempt):
                 self._tell(attempt, silent_word(attempt, now, patience_s), now, "provider_too_slow")
             elif self._probes:
                 self._tell(attempt, "nothing", now)

@@ -21,7 +21,7 @@ RACES = "races"
 """Stands where other breakers have their tier."""
 
 MOST_PAIRS = 1024
-GIVEN_UP = frozenset({"too_slow", "idle"})
+_SILENCE = frozenset({"too_slow", "idle"})
 """Causes of a cancelled attempt that are the provider's silence."""
 
 
@@ -90,6 +90,11 @@ class RaceBreakers:
             log.info("breaker_closed", provider=key.provider, tier=RACES)
 
 
+def given_up(work: Work, attempt: Attempt) -> bool:
+    """Whether an attempt was cancelled for the provider's silence."""
+    return (work.causes.get(attempt.ordinal) or work.call.cause) in _SILENCE
+
+
 def silent_word(attempt: Attempt, now: float, patience_s: float) -> Word:
     """The word for an attempt that was given up for its silence: whether that was long enough to say something."""
     silent = attempt.started_s is not None or now - attempt.start_s >= patience_s / 2
@@ -101,8 +106,7 @@ def _word(work: Work, attempt: Attempt, now: float, patience_s: float) -> Word:
         return "began"
     if attempt.fault is not None:
         return WORDS.get(attempt.fault.kind.code, "nothing")
-    given_up = (work.causes.get(attempt.ordinal) or work.call.cause) in GIVEN_UP
-    return silent_word(attempt, now, patience_s) if given_up else "nothing"
+    return silent_word(attempt, now, patience_s) if given_up(work, attempt) else "nothing"
 
 
 def _key(provider: Provider, rung: Rung) -> RungKey:

@@ -3,7 +3,7 @@
 Times (`now_unix_s`) and random bytes come in as arguments; a key's text is returned once and kept nowhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 import apsw
@@ -40,6 +40,21 @@ def insert(connection: apsw.Connection, table: str, value: msgspec.Struct) -> No
         f"INSERT INTO {table}({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608 - our own names
         values,
     )
+
+
+def update(
+    connection: apsw.Connection, table: str, value: msgspec.Struct, fields: Mapping[str, object], where: str = "TRUE"
+) -> bool:
+    """Change these columns of a struct's row, which its first field names; whether there was one, and `where` held.
+
+    Only what is named is written, so that of two changes at the same time none is lost.
+    """
+    names, values = columns(value, fields)
+    own, identity = value.__struct_fields__[0], msgspec.structs.astuple(value)[0]
+    changes = ", ".join(MERGED.get(name, f"{name} = ?") for name in (own, *names))
+    statement = f"UPDATE {table} SET {changes} WHERE {own} = ? AND {where}"  # noqa: S608 - our own names
+    connection.execute(statement, (identity, *values, identity))
+    return connection.changes() > 0
 
 
 class Organisations:
@@ -92,16 +107,13 @@ class Organisations:
         Only what is named is written, so that of two changes at the same time none is lost; of `aliases` too, where
         None takes a name away.
         """
-        names, values = columns(organisation, fields)
 
         def work(connection: apsw.Connection) -> None:
-            changes = ", ".join(MERGED.get(name, f"{name} = ?") for name in ("organisation_id", *names))
-            given = (organisation.organisation_id, *values, organisation.organisation_id)
             try:
-                connection.execute(f"UPDATE organisations SET {changes} WHERE organisation_id = ?", given)  # noqa: S608
+                found = update(connection, "organisations", organisation, fields)
             except apsw.ConstraintError:
                 raise NameTaken(f"there is an organisation named {fields.get('name')!r} already") from None
-            if not connection.changes():
+            if not found:
                 raise UnknownRow(f"there is no organisation {organisation.organisation_id!r}")
 
         await self._change(work)
@@ -168,13 +180,9 @@ class ApiKeys:
 
     async def change(self, key: ApiKey, **fields: object) -> ApiKey:
         """Store these fields of a key; the others stay as they are. Raises UnknownRow, also for one that is revoked."""
-        names, values = columns(key, fields)
 
         def work(connection: apsw.Connection) -> None:
-            changes = ", ".join(f"{name} = ?" for name in ("key_id", *names))
-            given = (key.key_id, *values, key.key_id)
-            connection.execute(f"UPDATE api_keys SET {changes} WHERE key_id = ? AND revoked_unix_s IS NULL", given)  # noqa: S608
-            if not connection.changes():
+            if not update(connection, "api_keys", key, fields, "revoked_unix_s IS NULL"):
                 raise UnknownRow(f"there is no valid key {key.key_id!r}")
 
         await self._change(work)

@@ -5,9 +5,9 @@ import msgspec
 
 from appliance.domain.ids import record_id
 from appliance.domain.preset import Preset
-from appliance.store.directory import StoreDirectory, columns
+from appliance.store.directory import StoreDirectory
 from appliance.store.faults import NameTaken, UnknownRow
-from appliance.store.organisations import Change, Random, insert
+from appliance.store.organisations import Change, Random, insert, update
 
 
 class Presets:
@@ -49,13 +49,9 @@ class Presets:
 
     async def change(self, preset: Preset, **fields: object) -> Preset:
         """Store these fields of a preset; the others stay as they are. Raises UnknownRow."""
-        names, values = columns(preset, fields)
 
         def work(connection: apsw.Connection) -> None:
-            changes = ", ".join(f"{name} = ?" for name in ("preset_id", *names))
-            given = (preset.preset_id, *values, preset.preset_id)
-            connection.execute(f"UPDATE presets SET {changes} WHERE preset_id = ?", given)  # noqa: S608
-            if not connection.changes():
+            if not update(connection, "presets", preset, fields):
                 raise UnknownRow(f"there is no preset {preset.name!r}")
 
         await self._change(work)

@@ -5,9 +5,9 @@ import msgspec
 
 from appliance.domain.catalog import Provider
 from appliance.domain.ids import record_id
-from appliance.store.directory import SECRET_ROW, StoreDirectory, columns
+from appliance.store.directory import SECRET_ROW, StoreDirectory
 from appliance.store.faults import NameTaken, UnknownRow
-from appliance.store.organisations import Change, Random, insert
+from appliance.store.organisations import Change, Random, insert, update
 from appliance.store.vault import Sealed, Vault
 
 
@@ -67,17 +67,14 @@ class Providers:
         Only what is named is written, so that of two changes at the same time none is lost. Raises UnknownRow,
         NameTaken.
         """
-        names, values = columns(provider, fields)
         sealed = self._seal(provider, secret)
 
         def work(connection: apsw.Connection) -> None:
-            changes = ", ".join(f"{name} = ?" for name in ("provider_id", *names))
-            given = (provider.provider_id, *values, provider.provider_id)
             try:
-                connection.execute(f"UPDATE providers SET {changes} WHERE provider_id = ?", given)  # noqa: S608
+                found = update(connection, "providers", provider, fields)
             except apsw.ConstraintError:
                 raise NameTaken(f"the organisation has a provider named {fields.get('name')!r} already") from None
-            if not connection.changes():
+            if not found:
                 raise UnknownRow(f"there is no provider {provider.provider_id!r}")
             if sealed is not None:
                 _set_secret(connection, provider.provider_id, sealed)
